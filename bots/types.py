@@ -261,8 +261,9 @@ class Observation:
 class Template:
     """How a strategy label becomes something Hummingbot runs.
 
-    ``schema`` validates the bot's config with ``defaults`` applied. ``mapping`` is the controller's (or script's) config;
-    a string "$name" takes the config's value of that name, ["$name"] a list of it, "$$connector" and "$$pair" come from the bot.
+    ``schema`` validates the bot's config with ``defaults`` applied. ``mapping`` is the controller's (or script's)
+    config; the text "$name" in it is replaced by the config's value of that name, "$$connector", "$$pair" and
+    "$$name" by the bot's connector and pair, as Hummingbot writes them, and by the config's own name.
     """
 
     name: str

@@ -1,0 +1,43 @@
+"""Structured logs on standard error, one line an event; no logger of ours or of a library ever prints a secret."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import sys
+from typing import Any
+
+import structlog
+
+
+def configure(options: dict[str, Any]) -> None:
+    """Called by Django with settings.LOGGING."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.dev.ConsoleRenderer(colors=False),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(options["level"])
+    # These print requests, addresses or tracebacks that can hold a signed URL or a key.
+    for name in ("ccxt", "urllib3", "requests", "aiohttp", "asyncio", "kombu", "amqp", "redis", "psycopg"):
+        logging.getLogger(name).setLevel(max(logging.INFO, root.level))
+    logging.getLogger("django.db.backends").setLevel(logging.INFO)

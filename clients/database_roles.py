@@ -1,0 +1,67 @@
+"""The database roles that requests and workers log in as. They own nothing, so row-level security holds for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import connections
+from psycopg import sql
+
+from ground.errors import BridgeError
+from ground.tenancy import client_role, operator_role
+
+# Django's own tables that the admin writes to; what is ours says in its migration who may use it.
+DJANGO_TABLES = ("auth_", "django_", "otp_", "axes_")
+
+
+class RolesMissing(BridgeError):
+    """The login role may not create roles; the message holds the SQL that an administrator must run."""
+
+    code = "database_roles_missing"
+
+
+def ensure_roles(using: str = "default", **_: Any) -> None:
+    """Create the two login roles, or set their passwords. Raises RolesMissing where that is not allowed."""
+    connection = connections[using]
+    if connection.alias != "default":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user")
+        may_create = bool(cursor.fetchone()[0])
+        cursor.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [[operator_role(), client_role()]])
+        existing = {row[0] for row in cursor.fetchall()}
+        for kind, role in (("operator", operator_role()), ("client", client_role())):
+            _ensure_role(cursor, kind, role, exists=role in existing, may_create=may_create)
+
+
+def _ensure_role(cursor: Any, kind: str, role: str, *, exists: bool, may_create: bool) -> None:
+    password = settings.DATABASES[kind]["PASSWORD"]
+    verb = "ALTER" if exists else "CREATE"
+    if may_create:
+        with_options = sql.SQL("{} ROLE {} LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB PASSWORD {}")
+        statement = with_options.format(sql.SQL(verb), sql.Identifier(role), sql.Literal(password))
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('bridge roles'))")
+        cursor.execute(statement.as_string(cursor.connection))
+        cursor.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(sql.Identifier(role)).as_string(cursor.connection))
+    elif not exists:
+        raise RolesMissing(
+            f"The database login may not create roles. Ask an administrator to run: CREATE ROLE {role} LOGIN PASSWORD "
+            f"'<the output of: bin/manage role_password {kind}>'; GRANT USAGE ON SCHEMA public TO {role}; then start again."
+        )
+
+
+def grant_django_tables(using: str = "default", **_: Any) -> None:
+    """Let operators use Django's own tables (users, sessions, admin log)."""
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tableowner = current_user")
+        tables = [row[0] for row in cursor.fetchall() if row[0].startswith(DJANGO_TABLES)]
+        role = sql.Identifier(operator_role())
+        for table in tables:
+            rights = sql.SQL("SELECT" if table == "django_migrations" else "SELECT, INSERT, UPDATE, DELETE")
+            statement = sql.SQL("GRANT {} ON {} TO {}").format(rights, sql.Identifier(table), role)
+            cursor.execute(statement.as_string(cursor.connection))
+        cursor.execute(
+            sql.SQL("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {}").format(role).as_string(cursor.connection)
+        )

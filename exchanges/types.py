@@ -1,0 +1,82 @@
+"""The market's value objects: what every part of the house means by trade, ticker, balance and credentials."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+
+class Side(StrEnum):
+    """Which way the base currency went."""
+
+    BUY = "buy"  # base came in, quote went out
+    SELL = "sell"  # base went out, quote came in
+
+
+class MarketType(StrEnum):
+    """What is traded: the coin itself, or a perpetual contract on it."""
+
+    SPOT = "spot"  # the coin itself changes hands
+    SWAP = "swap"  # a perpetual contract
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One execution on our own account, as the exchange reported it."""
+
+    exchange_trade_id: str
+    order_id: str | None
+    client_order_id: str | None
+    symbol: str  # "BTC/USDT", also for a perpetual contract
+    side: Side
+    price: Decimal  # quote per base
+    quantity: Decimal  # base, also where the exchange counts contracts
+    notional: Decimal  # quote
+    fee: Decimal | None  # positive was paid, negative was received
+    fee_currency: str | None
+    executed_at: datetime  # aware, UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Ticker:
+    """What a market shows at one moment. What the exchange does not say is None, never 0."""
+
+    symbol: str
+    last: Decimal
+    bid: Decimal | None
+    ask: Decimal | None
+    change_24h_ratio: Decimal | None  # 0.01 is one percent up
+    volume_24h: Decimal | None  # base
+    quote_volume_24h: Decimal | None  # quote
+    observed_at: datetime | None  # the exchange's own time, where it says one
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """How much of one currency an account holds."""
+
+    currency: str
+    free: Decimal
+    used: Decimal  # held by open orders
+    total: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """One key of one account at an exchange. Its text form shows nothing of it.
+
+    ``memo`` is the third value that some exchanges ask for, whatever they call it: memo, passphrase, user id.
+    """
+
+    api_key: str = field(repr=False)
+    api_secret: str = field(repr=False)
+    memo: str = field(default="", repr=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits that tell keys apart (for locks and caches) and give nothing of them away."""
+        parts = "\0".join((self.api_key, self.api_secret, self.memo))
+        return hashlib.sha256(b"bridge-credentials\0" + parts.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What the bots app says about bots: the words of their states, and what Hummingbot answered, as frozen values."""
+"""What Hummingbot answered, and what the bridge makes of it, as frozen values."""
 
 from __future__ import annotations
 
@@ -6,78 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any
 
-
-class RuntimeKind(StrEnum):
-    HUMMINGBOT = "hummingbot"  # the bridge deploys it through Hummingbot's API
-    EXTERNAL = "external"  # somebody runs it elsewhere; the bridge records what is said
-    ARENA = "arena"  # paper execution inside the bridge
-
-
-class DesiredStatus(StrEnum):
-    RUNNING = "running"  # someone wants it to trade
-    STOPPED = "stopped"  # someone wants it to rest, or it was never started
-
-
-class ReportedStatus(StrEnum):
-    CREATED = "created"  # nothing was ever said
-    RUNNING = "running"  # the last word, by a start or a heartbeat
-    STOPPED = "stopped"  # the last word, by a stop or a heartbeat
-    ERROR = "error"  # the last heartbeat said so
-
-
-class RuntimeStatus(StrEnum):
-    RUNNING = "running"  # a controller reports performance, or a script's container is up and heard from
-    IDLE = "idle"  # its container is up, nothing was heard of it for 30 s
-    STOPPED = "stopped"  # its container is up, no strategy runs in it
-    STOPPING = "stopping"  # Hummingbot is stopping or archiving it
-    EXITED = "exited"  # its container ended
-    ABSENT = "absent"  # gone everywhere, as was asked
-    UNKNOWN = "unknown"  # cannot be told
-
-
-class BotStatus(StrEnum):
-    """The word dashboards show, derived by rules/status.py."""
-
-    CREATED = "created"  # never started
-    STARTING = "starting"  # wanted running, not yet observed
-    RUNNING = "running"  # wanted running and observed (external: said)
-    STOPPING = "stopping"  # wanted stopped, not yet observed
-    STOPPED = "stopped"  # wanted stopped and observed (external: said)
-    ERROR = "error"  # wanted running, and the runtime failed or ended
-    UNKNOWN = "unknown"  # cannot be told
-
-
-class DeploymentStatus(StrEnum):
-    PENDING = "pending"  # wanted; nothing was sent that could create a container
-    DEPLOYING = "deploying"  # the deploy call is being made; a worker that dies here leaves an unknown outcome
-    UNKNOWN_OUTCOME = "unknown_outcome"  # the call's answer was lost: look it up, never send it again
-    DEPLOYED = "deployed"  # Hummingbot made a container and told its name
-    STOPPING = "stopping"  # the strategy was told to stop
-    RETIRING = "retiring"  # the strategy has stopped; its container is to be archived
-    CLOSED = "closed"  # nothing of it is left running
-    FAILED = "failed"  # definitely not deployed, or refused; a person must start again
-
-
-OPEN_DEPLOYMENT_STATUSES = (
-    DeploymentStatus.PENDING,
-    DeploymentStatus.DEPLOYING,
-    DeploymentStatus.UNKNOWN_OUTCOME,
-    DeploymentStatus.DEPLOYED,
-    DeploymentStatus.STOPPING,
-)
-"""At most one of these per bot: each may trade, or come to trade."""
-
-LIVE_DEPLOYMENT_STATUSES = (*OPEN_DEPLOYMENT_STATUSES, DeploymentStatus.RETIRING)
-"""The reconciler still has something to do or to watch."""
-
-
-class TemplateKind(StrEnum):
-    CONTROLLER = "controller"
-    SCRIPT = "script"
-
+from bots.rules.words import RuntimeStatus, TemplateKind
 
 # What Hummingbot answered. Money is Decimal, instants are aware UTC, None means that it did not say.
 
@@ -262,8 +193,8 @@ class Template:
     """How a strategy label becomes something Hummingbot runs.
 
     ``schema`` validates the bot's config with ``defaults`` applied. ``mapping`` is the controller's (or script's)
-    config; the text "$name" in it is replaced by the config's value of that name, "$$connector", "$$pair" and
-    "$$name" by the bot's connector and pair, as Hummingbot writes them, and by the config's own name.
+    config: a text "{key}" in it is replaced by the config's value of that name, "{bot.connector}" and "{bot.pair}" by
+    the bot's own as Hummingbot writes them, "{bot.config_name}" by the name the config is stored under.
     """
 
     name: str

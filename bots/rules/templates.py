@@ -1,0 +1,210 @@
+"""From a strategy label and a bot's config to what Hummingbot runs, checked here since Hummingbot accepts anything."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, ValidationError
+
+from bots.rules.words import TemplateKind
+from bots.types import Template
+from ground.errors import InvalidInput
+
+_PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_.]+)\}")
+_MAX_DEPTH = 32
+
+_POSITIVE = {
+    "anyOf": [
+        {"type": "number", "exclusiveMinimum": 0},
+        {"type": "string", "pattern": r"^(?=.*[1-9])[0-9]{1,20}(\.[0-9]{1,18})?$"},
+    ],
+    "description": "a positive number",
+}
+_RATIO = {
+    "anyOf": [
+        {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+        {"type": "string", "pattern": r"^0?\.(?=.*[1-9])[0-9]{1,18}$"},
+    ],
+    "description": "a ratio between 0 and 1, 0.003 for 0.3 %",
+}
+_OPTIONAL_RATIO = {"anyOf": [_RATIO, {"type": "null"}], "description": "a ratio between 0 and 1, or null for none"}
+
+SPREAD = Template(
+    name="spread",
+    kind=TemplateKind.CONTROLLER,
+    controller_type="market_making",
+    controller_name="pmm_simple",
+    defaults={
+        "bid_spread": 0.003,
+        "ask_spread": 0.003,
+        "order_amount": 100,
+        "order_refresh_seconds": 300,
+        "leverage": 1,
+        "stop_loss": 0.03,
+        "take_profit": 0.02,
+        "time_limit_seconds": 2700,
+    },
+    schema={
+        "type": "object",
+        "properties": {
+            "bid_spread": _RATIO,
+            "ask_spread": _RATIO,
+            "order_amount": _POSITIVE,
+            "order_refresh_seconds": {"type": "integer", "minimum": 1, "maximum": 86400},
+            "leverage": {"type": "integer", "minimum": 1, "maximum": 125},
+            "stop_loss": _OPTIONAL_RATIO,
+            "take_profit": _OPTIONAL_RATIO,
+            "time_limit_seconds": {"type": ["integer", "null"], "minimum": 1, "maximum": 31536000},
+        },
+        "required": ["bid_spread", "ask_spread", "order_amount"],
+    },
+    mapping={
+        "id": "{bot.config_name}",
+        "controller_type": "market_making",
+        "controller_name": "pmm_simple",
+        "connector_name": "{bot.connector}",
+        "trading_pair": "{bot.pair}",
+        "total_amount_quote": "{order_amount}",
+        "buy_spreads": ["{bid_spread}"],
+        "sell_spreads": ["{ask_spread}"],
+        "executor_refresh_time": "{order_refresh_seconds}",
+        "leverage": "{leverage}",
+        "stop_loss": "{stop_loss}",
+        "take_profit": "{take_profit}",
+        "time_limit": "{time_limit_seconds}",
+        "manual_kill_switch": False,
+    },
+)
+
+SHIPPED: dict[str, Template] = {SPREAD.name: SPREAD}
+"""The catalogue that a migration inserts. ``order_amount`` is the quote amount that a bot's orders use together."""
+
+
+def validate_config(template: Template | None, config: object) -> None:
+    """Raise InvalidInput, naming each field as config.<key>, unless the config is storable and fits the template.
+
+    Keys that the template does not know are kept as they are. Without a template any JSON object will do.
+    """
+    if not isinstance(config, dict):
+        raise InvalidInput("config must be a JSON object.", fields={"config": ["This must be a JSON object."]})
+    refusals: dict[str, list[str]] = {}
+    for path, refusal in _unstorable(config, "config", 0):
+        refusals.setdefault(path, []).append(refusal)
+    if not refusals and template is not None:
+        for error in Draft202012Validator(dict(template.schema)).iter_errors(applied(template, config)):
+            refusals.setdefault(_path_of(error), []).append(_sentence(error))
+    if refusals:
+        raise InvalidInput(f"The config is not valid: {_first(refusals)}", fields=refusals)
+
+
+def validate_template(template: Template) -> None:
+    """Raise InvalidInput unless the schema is one, the defaults fit it and the mapping names only what it can fill."""
+    try:
+        Draft202012Validator.check_schema(dict(template.schema))
+    except SchemaError as error:
+        raise InvalidInput("The schema is not a JSON schema.", fields={"schema": [error.message[:200]]}) from None
+    known = {*template.defaults, *dict(template.schema.get("properties") or {}), *_BOT_PLACEHOLDERS}
+    unknown = sorted({name for name in _placeholders(dict(template.mapping)) if name not in known})
+    if unknown:
+        raise InvalidInput(
+            f"The mapping names {unknown[0]}, which neither the schema nor the defaults know.",
+            fields={"mapping": [f"{{{name}}} is unknown." for name in unknown]},
+        )
+
+
+def applied(template: Template, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with the template's defaults where it says nothing."""
+    return {**template.defaults, **config}
+
+
+def render(
+    template: Template, config: Mapping[str, Any], *, connector: str, symbol: str, config_name: str
+) -> dict[str, Any]:
+    """The controller's or script's config for Hummingbot. Raises InvalidInput when it does not fit the template."""
+    validate_config(template, dict(config))
+    values = applied(template, config)
+    values |= {"bot.connector": connector, "bot.pair": symbol.replace("/", "-"), "bot.config_name": config_name}
+    rendered: dict[str, Any] = _filled(dict(template.mapping), values)
+    return rendered
+
+
+_BOT_PLACEHOLDERS = ("bot.connector", "bot.pair", "bot.config_name")
+
+
+def _filled(value: Any, values: Mapping[str, Any]) -> Any:
+    if isinstance(value, dict):
+        return {key: _filled(item, values) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, values) for item in value]
+    match = _PLACEHOLDER.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return value
+    if match[1] not in values:
+        raise InvalidInput(f"The template needs {match[1]}.", fields={f"config.{match[1]}": ["This is needed."]})
+    return values[match[1]]
+
+
+def _placeholders(value: Any) -> Iterator[str]:
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _placeholders(item)
+    elif isinstance(value, str) and (match := _PLACEHOLDER.fullmatch(value)):
+        yield match[1]
+
+
+def _unstorable(value: object, path: str, depth: int) -> Iterator[tuple[str, str]]:
+    """What PostgreSQL or JSON cannot hold."""
+    if depth > _MAX_DEPTH:
+        yield path, f"This is nested more than {_MAX_DEPTH} levels deep."
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str) or not _is_storable_text(key):
+                yield path, "A key holds a character that cannot be stored."
+            else:
+                yield from _unstorable(item, f"{path}.{key}", depth + 1)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _unstorable(item, f"{path}.{index}", depth + 1)
+    elif isinstance(value, str) and not _is_storable_text(value):
+        yield path, "This holds a character that cannot be stored."
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield path, "This must be a finite number."
+
+
+def _is_storable_text(value: str) -> bool:
+    return "\x00" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _path_of(error: ValidationError) -> str:
+    parts = [str(part) for part in error.absolute_path]
+    if error.validator == "required":
+        # The schema's own error names the object; the field that is missing stands in its message only.
+        missing = [name for name in error.validator_value if name not in error.instance]
+        parts += missing[:1]
+    return ".".join(["config", *parts])
+
+
+def _sentence(error: ValidationError) -> str:
+    description = error.schema.get("description") if isinstance(error.schema, dict) else None
+    if isinstance(description, str):
+        return f"This must be {description}."
+    if error.validator == "required":
+        return "This is needed."
+    if error.validator == "type":
+        wanted = error.validator_value
+        words = [str(word) for word in (wanted if isinstance(wanted, list) else [wanted])]
+        return f"This must be {' or '.join({'integer': 'a whole number'}.get(word, word) for word in words)}."
+    if error.validator in ("minimum", "exclusiveMinimum"):
+        return f"This must be {'at least' if error.validator == 'minimum' else 'more than'} {error.validator_value}."
+    if error.validator in ("maximum", "exclusiveMaximum"):
+        return f"This must be {'at most' if error.validator == 'maximum' else 'less than'} {error.validator_value}."
+    return "This is not valid."
+
+
+def _first(refusals: Mapping[str, list[str]]) -> str:
+    path, sentences = next(iter(refusals.items()))
+    return f"{path}: {sentences[0]}"

@@ -1,0 +1,65 @@
+"""The embedded servers together: whoever comes first starts them, whoever leaves last stops them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from bridge_project.up import sockets
+from bridge_project.up.postgres import FORGETFUL, EmbeddedPostgres
+from bridge_project.up.processes import Busy, Lock
+from bridge_project.up.valkey import EmbeddedValkey
+
+Server = EmbeddedPostgres | EmbeddedValkey
+
+
+class EmbeddedServers:
+    """Database and broker of one BRIDGE_HOME, as far as they are wanted here."""
+
+    def __init__(self, home: Path, *, database: bool = True, broker: bool = True, forgetful: bool = False) -> None:
+        for folder in (home, home / "run", home / "log"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (home / "run").chmod(0o700)
+        self._change = Lock(home / "run" / "servers.lock")
+        self._users = Lock(home / "run" / "users.lock")
+        with self._change.held():
+            self.database = EmbeddedPostgres(home, settings=FORGETFUL if forgetful else None) if database else None
+            self.broker = EmbeddedValkey(home, forgetful=forgetful) if broker else None
+
+    def all(self) -> Sequence[Server]:
+        """In the order in which they are stopped."""
+        return [server for server in (self.broker, self.database) if server]
+
+    def start(self) -> None:
+        """Both at once; on return both answer. Raises StartRefused."""
+        with self._change.held():
+            self._users.take(shared=True)
+            with ThreadPoolExecutor(2) as pool:
+                for started in [pool.submit(server.start) for server in self.all()]:
+                    started.result()
+
+    def restart_missing(self) -> list[str]:
+        """Start again what died, and keep the socket folders fresh; returns the names of those started."""
+        missing = [server for server in self.all() if not server.pid()]
+        if missing:
+            with self._change.held():
+                for server in missing:
+                    server.start()
+        for server in self.all():
+            sockets.keep_fresh(server.sockets)
+        return [server.name for server in missing]
+
+    def stop(self) -> bool:
+        """Stop them unless somebody else uses them; returns whether they were stopped."""
+        with self._change.held():
+            try:
+                self._users.take(wait=False)
+            except Busy:
+                return False
+            else:
+                for server in self.all():
+                    server.stop()
+                return True
+            finally:
+                self._users.release()

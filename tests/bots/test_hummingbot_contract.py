@@ -18,7 +18,7 @@ import pytest
 
 from bots.gateways.hummingbot import HummingbotGateway
 from ground.errors import BadCredentials, Unavailable, UnknownOutcome
-from tests.bots.hummingbot_expected import NOT_CALLED, TABLE, Answers, archive, deploy
+from tests.bots.hummingbot_expected import NOT_CALLED, TABLE, Answers, Raises, archive, deploy
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "shared" / "contracts" / "hummingbot-api" / "examples"
 needs_examples = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the recorded contracts are not beside this checkout")

@@ -1,0 +1,1 @@
+"""The control endpoint: look into the sandbox, seed it, and switch faults on."""

@@ -1,0 +1,1 @@
+"""The Hummingbot API as recorded: its paths, shapes and habits. One module per router of the original."""

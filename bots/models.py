@@ -84,6 +84,8 @@ class Bot(models.Model):
     )
     source = models.CharField(max_length=50, blank=True, default="", help_text="The old system this row came from.")
     source_id = models.CharField(max_length=200, blank=True, default="")
+    deletion_requested_at = models.DateTimeField(null=True, blank=True, editable=False)
+    deletion_requested_by = models.CharField(max_length=200, blank=True, default="", editable=False)
     retired_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -116,6 +118,12 @@ class Bot(models.Model):
             models.Index(fields=["source_id"], condition=~Q(source_id=""), name="bots_source_id"),
             models.Index(
                 fields=["id"], condition=Q(retired_at=None, desired_status="running"), name="bots_wanted_running"
+            ),
+            models.Index(
+                fields=["client"], condition=Q(retired_at=None, connector=None), name="bots_without_connector"
+            ),
+            models.Index(
+                fields=["id"], condition=Q(retired_at=None, deletion_requested_at__isnull=False), name="bots_deleting"
             ),
         ]
 

@@ -74,6 +74,16 @@ class _OpenTransaction:
     primed: bool = False
 
 
+_outside: str = OWNER_ALIAS  # where queries go while no scope is open
+
+
+def use_operator_outside_scopes() -> None:
+    """Called once by the web and worker processes: what runs there outside of a scope (sessions, the admin's lists) logs
+    in as operators do, and never as the owner."""
+    global _outside  # noqa: PLW0603 - one switch per process, set before anything runs
+    _outside = OPERATOR_ALIAS
+
+
 _open: ContextVar[_OpenTransaction | None] = ContextVar("bridge_open_transaction", default=None)
 
 
@@ -88,10 +98,15 @@ def current_scope() -> Scope | None:
     return current.scope if current else None
 
 
+def current_alias() -> str:
+    """The connection that queries go to now: the open scope's, else the process's own."""
+    current = _open.get()
+    return current.alias if current else _outside
+
+
 def on_commit(call: Callable[[], Any]) -> None:
     """Run ``call`` after the open scope's transaction has committed; at once when none is open."""
-    current = _open.get()
-    transaction.on_commit(call, using=current.alias if current else OWNER_ALIAS)
+    transaction.on_commit(call, using=current_alias())
 
 
 def assert_no_transaction() -> None:
@@ -126,9 +141,8 @@ def close_primed() -> None:
 class ScopeRouter:
     """Sends queries to the connection of the open scope, and migrations to the owner."""
 
-    def db_for_read(self, model: type, **hints: Any) -> str | None:
-        current = _open.get()
-        return current.alias if current else None
+    def db_for_read(self, model: type, **hints: Any) -> str:
+        return current_alias()
 
     db_for_write = db_for_read
 

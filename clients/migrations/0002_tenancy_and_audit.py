@@ -58,6 +58,13 @@ END $$;
 CREATE TRIGGER touch BEFORE UPDATE ON clients FOR EACH ROW EXECUTE FUNCTION bridge_touch();
 """
 
+WIRE_FORMS = """
+CREATE FUNCTION bridge_iso(moment timestamptz) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$ SELECT replace((moment AT TIME ZONE 'UTC')::text, ' ', 'T') || 'Z' $$;
+CREATE FUNCTION bridge_number(amount numeric) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT trim_scale(amount)::text $$;
+"""
+
 AUTHENTICATE = """
 CREATE FUNCTION bridge_authenticate(given_prefix text, given_digest text)
 RETURNS TABLE (prefix text, kind text, scope text, client_id uuid, bot_id uuid)
@@ -96,6 +103,7 @@ class Migration(migrations.Migration):
         migrations.RunSQL([AUDIT], migrations.RunSQL.noop),
         migrations.RunSQL(APPEND_ONLY, migrations.RunSQL.noop),
         migrations.RunSQL(TOUCH, migrations.RunSQL.noop),
+        migrations.RunSQL(WIRE_FORMS, migrations.RunSQL.noop),
         migrations.RunSQL([AUTHENTICATE], migrations.RunSQL.noop),
         migrations.RunPython(allow_authentication, migrations.RunPython.noop),
         tenant_table("clients", client_column="id", client="SELECT, UPDATE"),

@@ -1,0 +1,39 @@
+"""How verdicts and spans of time read: one map for API, admin and badges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from bots.rules.words import HealthStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    color: str
+    label: str
+    meaning: str
+
+
+BADGES: dict[HealthStatus, Badge] = {
+    HealthStatus.HEALTHY: Badge("green", "Running", "It traded within the stale threshold."),
+    HealthStatus.STALE: Badge("yellow", "Running (stale)", "No trade for a while; normal for a quiet pair."),
+    HealthStatus.STOPPED: Badge("red", "Stopped", "No trade beyond the stopped threshold, or stopped on purpose."),
+    HealthStatus.ERROR: Badge("orange", "Error", "Refused, or the bot reports an error: a person must act."),
+    HealthStatus.UNKNOWN: Badge("grey", "Unknown", "It cannot be told; the message says why."),
+}
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def span(length: timedelta) -> str:
+    """A length of time as people say it: "45 s", "12 min", "2 h 10 min", "3 days". Below zero counts as nothing."""
+    seconds = max(0, int(length.total_seconds()))
+    if seconds < 2 * _MINUTE:
+        return f"{seconds} s"
+    if seconds < 2 * _HOUR:
+        return f"{seconds // _MINUTE} min"
+    if seconds < 2 * _DAY:
+        hours, minutes = divmod(seconds // _MINUTE, 60)
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{seconds // _DAY} days"

@@ -1,4 +1,4 @@
-"""The exchanges that our ccxt carries, as data: importing ccxt takes half a second and must not happen in a web process.
+"""The exchanges that our ccxt carries, as data: importing ccxt takes half a second, never to happen in a web process.
 
 A test compares every line with the installed ccxt, so that an update of ccxt shows what changed.
 """
@@ -21,8 +21,8 @@ class Carried:
 class CredentialNames:
     """Which of ccxt's fields our key, secret and memo become; None: the exchange has no use for it."""
 
-    api_key: str | None = "apiKey"
-    api_secret: str | None = "secret"
+    key: str | None = "apiKey"
+    signing: str | None = "secret"
     memo: str | None = None
 
 
@@ -137,8 +137,8 @@ _KEY_AND_SECRET = CredentialNames()
 _PASSPHRASE = CredentialNames(memo="password")
 _USER_ID = CredentialNames(memo="uid")
 _ACCOUNT_ID = CredentialNames(memo="accountId")
-_WALLET = CredentialNames(api_key="walletAddress", api_secret="privateKey")
-_PRIVATE_KEY = CredentialNames(api_secret="privateKey")
+_WALLET = CredentialNames(key="walletAddress", signing="privateKey")
+_PRIVATE_KEY = CredentialNames(signing="privateKey")
 
 # Every exchange that is not here takes a key and a secret.
 _CREDENTIALS: dict[str, CredentialNames] = {
@@ -148,12 +148,12 @@ _CREDENTIALS: dict[str, CredentialNames] = {
     "blofin": _PASSPHRASE,
     "coinbaseexchange": _PASSPHRASE,
     "coinmate": _USER_ID,
-    "cryptomus": CredentialNames(api_key="uid"),
+    "cryptomus": CredentialNames(key="uid"),
     "deepcoin": _PASSPHRASE,
     "derive": _WALLET,
     "extended": _PRIVATE_KEY,
     "grvt": _PRIVATE_KEY,
-    "hibachi": CredentialNames(api_secret="privateKey", memo="accountId"),
+    "hibachi": CredentialNames(signing="privateKey", memo="accountId"),
     "hyperliquid": _WALLET,
     "kucoin": _PASSPHRASE,
     "kucoinfutures": _PASSPHRASE,

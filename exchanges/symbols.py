@@ -8,16 +8,21 @@ from ground.errors import InvalidInput
 
 MAX_LENGTH = 40
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # Quotes that end a pair written without a separator. A longer one wins ("BTCFDUSD" is BTC/FDUSD, not BTCFD/USD).
-QUOTES = frozenset(
-    "USDT USDC FDUSD USDD USDE USDS USD1 PYUSD RLUSD DAI USD EUR EURC EURI GBP AUD CAD CHF JPY KRW BRL TRY INR IDR RUB UAH"
-    " MXN ARS ZAR SGD HKD NZD PLN NGN THB BTC XBT ETH BNB SOL TRX KCS OKB".split()
+QUOTES = _words(
+    "USDT USDC FDUSD USDD USDE USDS USD1 PYUSD RLUSD DAI USD EUR EURC EURI GBP AUD CAD CHF JPY KRW BRL TRY INR IDR RUB"
+    " UAH MXN ARS ZAR SGD HKD NZD PLN NGN THB BTC XBT ETH BNB SOL TRX KCS OKB"
 )
 # Almost retired stablecoins: they count only behind a base everybody knows, so that SHIBUSD and APTUSD stay USD pairs.
-RETIRED_QUOTES = frozenset("BUSD TUSD GUSD USDP UST".split())
-MAJOR_BASES = frozenset(
+RETIRED_QUOTES = _words("BUSD TUSD GUSD USDP UST")
+MAJOR_BASES = _words(
     "BTC XBT ETH BNB SOL XRP ADA DOGE TRX TON DOT LTC BCH LINK AVAX MATIC POL UNI ATOM XLM ETC FIL NEAR APT ARB OP SUI"
-    " SHIB PEPE AAVE EOS XTZ ALGO USDT USDC".split()
+    " SHIB PEPE AAVE EOS XTZ ALGO USDT USDC"
 )
 
 _PART = r"[A-Z0-9]{1,20}"

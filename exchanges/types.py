@@ -78,5 +78,5 @@ class Credentials:
     @property
     def fingerprint(self) -> str:
         """16 hex digits that tell keys apart (for locks and caches) and give nothing of them away."""
-        parts = "\0".join((self.api_key, self.api_secret, self.memo))
-        return hashlib.sha256(b"bridge-credentials\0" + parts.encode()).hexdigest()[:16]
+        parts = f"bridge\0{self.api_key}\0{self.api_secret}\0{self.memo}"
+        return hashlib.sha256(parts.encode()).hexdigest()[:16]

@@ -1,0 +1,180 @@
+"""From ccxt's unified dictionaries to our types. What cannot be believed is refused, never guessed.
+
+Every function raises ``Unreadable`` with a few words of our own when a value is missing or makes no sense.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from exchanges.types import Balance, Side, Ticker, Trade
+
+Row = Mapping[str, Any]
+
+_EARLIEST_MS = 1_230_768_000_000  # 2009-01-01: no execution is older than Bitcoin
+_LATEST_MS = 4_102_444_800_000  # 2100-01-01
+_TOO_BIG = Decimal("1e20")  # numeric(38,18) holds no more
+_MAX_ID_LENGTH = 200
+
+# Where exchanges keep the caller's own order id in a trade's row, if they say it.
+_CLIENT_ORDER_IDS = (
+    "clientOrderId",
+    "clOrdId",
+    "clientOid",
+    "orderLinkId",
+    "client_order_id",
+    "client_oid",
+    "cliOrdId",
+    "cl_ord_id",
+    "clientOrderID",
+    "cloid",
+)
+
+
+class Unreadable(Exception):
+    """A value in an answer is missing or impossible."""
+
+
+def trade(row: Row, market: Row, symbol: str) -> Trade:
+    """One execution. ``market`` is ccxt's, for the size of a contract; ``symbol`` is how we name the pair."""
+    identity = _text(row.get("id"))
+    if not identity or len(identity) > _MAX_ID_LENGTH:
+        raise Unreadable("a trade without an id")
+    price = _positive(row.get("price"), "price")
+    quantity, notional = _sizes(row, market, price)
+    fee, fee_currency = _fee(row)
+    return Trade(
+        exchange_trade_id=identity,
+        order_id=_text(row.get("order")),
+        client_order_id=_client_order_id(row),
+        symbol=symbol,
+        side=_side(row.get("side")),
+        price=price,
+        quantity=quantity,
+        notional=notional,
+        fee=fee,
+        fee_currency=fee_currency,
+        executed_at=_instant(row.get("timestamp")),
+    )
+
+
+def ticker(row: Row, symbol: str) -> Ticker:
+    """What a market shows. Without a last price there is no ticker."""
+    percentage = _number_or_none(row.get("percentage"))
+    return Ticker(
+        symbol=symbol,
+        last=_positive(row.get("last"), "last price"),
+        bid=_price_or_none(row.get("bid")),
+        ask=_price_or_none(row.get("ask")),
+        change_24h_ratio=None if percentage is None else percentage / 100,
+        volume_24h=_number_or_none(row.get("baseVolume")),
+        quote_volume_24h=_number_or_none(row.get("quoteVolume")),
+        observed_at=None if row.get("timestamp") is None else _instant(row["timestamp"]),
+    )
+
+
+def balances(unified: Row) -> dict[str, Balance]:
+    """Every currency the answer names, zeros included, by its code."""
+    found = {}
+    for currency, about in unified.items():
+        if currency in ("info", "free", "used", "total", "debt", "timestamp", "datetime") or not isinstance(about, dict):
+            continue
+        free, used, total = (_number_or_none(about.get(word)) for word in ("free", "used", "total"))
+        found[currency] = _balance(currency, free, used, total)
+    return found
+
+
+def _balance(currency: str, free: Decimal | None, used: Decimal | None, total: Decimal | None) -> Balance:
+    if total is None and free is not None:
+        total = free + (used or 0)
+    if free is None and total is not None:
+        free = total - (used or 0)
+    if free is None or total is None:
+        raise Unreadable("a balance without an amount")
+    return Balance(currency, free, total - free if used is None else used, total)
+
+
+def _sizes(row: Row, market: Row, price: Decimal) -> tuple[Decimal, Decimal]:
+    """Base quantity and quote notional; exchanges count contracts, whose size the market tells."""
+    amount = _positive(row.get("amount"), "quantity")
+    if not market.get("contract"):
+        cost = _number_or_none(row.get("cost"))
+        return amount, cost if cost is not None and cost > 0 else amount * price
+    contract_size = market.get("contractSize")
+    value = amount * (Decimal(1) if contract_size is None else _positive(contract_size, "contract size"))
+    if market.get("inverse"):  # a contract is worth so much quote, not base
+        return value / price, value
+    return value, value * price
+
+
+def _fee(row: Row) -> tuple[Decimal | None, str | None]:
+    listed = [fee for fee in row.get("fees") or [] if isinstance(fee, dict)]
+    for fee in [row.get("fee") or {}, *listed]:
+        cost = _number_or_none(fee.get("cost"))
+        if cost is not None:
+            return cost, _text(fee.get("currency"))
+    return None, None
+
+
+def _client_order_id(row: Row) -> str | None:
+    own = _text(row.get("clientOrderId"))
+    info = row.get("info")
+    if own or not isinstance(info, dict):
+        return own
+    named = next((text for name in _CLIENT_ORDER_IDS if (text := _text(info.get(name)))), None)
+    custom = _text(info.get("text"))  # Gate's, where a caller's own text starts with "t-"
+    return named or (custom if custom and custom.startswith("t-") else None)
+
+
+def _side(value: Any) -> Side:
+    if value not in (Side.BUY, Side.SELL):
+        raise Unreadable("a trade without a side")
+    return Side(value)
+
+
+def _instant(value: Any) -> datetime:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise Unreadable("a trade without a time")
+    milliseconds = _number(value, "time")
+    if not _EARLIEST_MS < milliseconds < _LATEST_MS:
+        raise Unreadable("a time that cannot be")
+    seconds, rest = divmod(int(milliseconds), 1000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000)
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, bool | dict | list):
+        return None
+    return str(value).strip().replace("\0", "") or None
+
+
+def _number(value: Any, what: str) -> Decimal:
+    if value is None or isinstance(value, bool | dict | list):
+        raise Unreadable(f"no {what}")
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        raise Unreadable(f"a {what} that is no number") from None
+    if not number.is_finite() or abs(number) >= _TOO_BIG:
+        raise Unreadable(f"a {what} that cannot be")
+    return number
+
+
+def _positive(value: Any, what: str) -> Decimal:
+    number = _number(value, what)
+    if number <= 0:
+        raise Unreadable(f"a {what} that is not positive")
+    return number
+
+
+def _number_or_none(value: Any) -> Decimal | None:
+    return None if value is None else _number(value, "number")
+
+
+def _price_or_none(value: Any) -> Decimal | None:
+    """A bid or ask; exchanges write 0 where a side of the book is empty."""
+    number = _number_or_none(value)
+    return number if number is not None and number > 0 else None

@@ -1,0 +1,52 @@
+"""Gateways for many keys: one per key, markets shared, calls of one key in sequence, keys in parallel."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+
+from exchanges.gateways.ccxt_gateway import DEFAULT_TIMEOUT_S, ExchangeGateway
+from exchanges.gateways.markets import MarketTable
+from exchanges.types import Credentials, MarketType
+
+_MAX_GATEWAYS = 1000
+
+
+class GatewayPool:
+    """Keeps what is worth keeping between checks. One per process; safe to use from many threads."""
+
+    def __init__(self, base_urls: Mapping[str, str] | None = None, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        self._base_urls = dict(base_urls or {})
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._tables: dict[tuple[str, str], MarketTable] = {}
+        self._gateways: OrderedDict[tuple[str, str, str], ExchangeGateway] = OrderedDict()
+
+    def gateway(
+        self, exchange_id: str, market_type: MarketType | str, credentials: Credentials | None = None
+    ) -> ExchangeGateway:
+        """The gateway of this key, always the same one; without credentials, one for public data.
+
+        Raises NotCarried for an exchange that ccxt cannot talk to.
+        """
+        key = (exchange_id, str(market_type), credentials.fingerprint if credentials else "")
+        with self._lock:
+            if key not in self._gateways:
+                self._gateways[key] = ExchangeGateway(
+                    exchange_id,
+                    market_type,
+                    credentials,
+                    base_url=self._base_urls.get(exchange_id),
+                    timeout_s=self._timeout_s,
+                    markets=self._tables.setdefault(key[:2], MarketTable()),
+                )
+            self._gateways.move_to_end(key)
+            if len(self._gateways) > _MAX_GATEWAYS:
+                self._gateways.popitem(last=False)
+            return self._gateways[key]
+
+
+def open_gateways(base_urls: Mapping[str, str] | None = None, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> GatewayPool:
+    """A pool for this process. ``base_urls`` is the setting EXCHANGE_BASE_URLS: exchange id to base address."""
+    return GatewayPool(base_urls, timeout_s=timeout_s)

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from bridge_project.up import processes, unprivileged
 from bridge_project.up.processes import PidFile, StartRefused
@@ -134,7 +135,7 @@ class EmbeddedPostgres:
         self.pid_file.write(process.pid)
         return process.pid
 
-    def _run(self, program: str, data: Path, options: Sequence[str], log: object) -> subprocess.Popen[bytes]:
+    def _run(self, program: str, data: Path, options: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
         """A server program on a data folder. As nobody it reaches folder and programs by other ways than their paths."""
         unprivileged_user = self.launch.user
         binaries = self.binaries

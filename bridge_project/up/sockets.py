@@ -64,7 +64,11 @@ def _is_private(folder: Path, owner: int | None) -> bool:
         seen = folder.lstat()
     except OSError:
         return False
-    return stat.S_ISDIR(seen.st_mode) and seen.st_uid == (os.geteuid() if owner is None else owner) and not seen.st_mode & 0o077
+    return (
+        stat.S_ISDIR(seen.st_mode)
+        and seen.st_uid == (os.geteuid() if owner is None else owner)
+        and not seen.st_mode & 0o077
+    )
 
 
 def _make_temp_folder(owner: int | None) -> Path:

@@ -8,11 +8,12 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 POSTGRES_SCHEMES = ("postgres", "postgresql")
 REDIS_SCHEMES = ("redis", "rediss", "redis+socket", "unix")
 # What libpq takes from a query string and a provider may put there; anything else is a typing error.
-POSTGRES_OPTIONS = frozenset(
-    """sslmode sslrootcert sslcert sslkey sslcrl sslnegotiation sslcertmode ssl_min_protocol_version
-    channel_binding connect_timeout application_name options target_session_attrs gssencmode require_auth
-    keepalives keepalives_idle keepalives_interval keepalives_count tcp_user_timeout passfile service""".split()
-)
+POSTGRES_OPTIONS = {
+    *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslnegotiation", "sslcertmode"),
+    *("ssl_min_protocol_version", "channel_binding", "gssencmode", "require_auth", "target_session_attrs"),
+    *("connect_timeout", "application_name", "options", "passfile", "service", "tcp_user_timeout"),
+    *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"),
+}
 
 
 def database_config(url: str) -> dict[str, Any]:

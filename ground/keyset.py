@@ -62,6 +62,13 @@ class Page:
             offset=_read_offset(query.get("offset")),
         )
 
+    def instant(self) -> datetime:
+        """The cursor's first value as an instant. Raises InvalidInput."""
+        try:
+            return datetime.fromisoformat((self.cursor or ("",))[0])
+        except ValueError:
+            raise InvalidInput(NOT_OURS, code="invalid_cursor") from None
+
     def after(self) -> dict[str, object]:
         """Parameters ``after_at`` and ``after_id`` of a list sorted by (instant, UUID). Raises InvalidInput."""
         if self.cursor is None:

@@ -28,3 +28,6 @@ def broker() -> Iterator[redis.Redis]:
         client.flushdb()
         yield client
         client.flushdb()
+
+
+from tests.fixtures import cast, database  # noqa: E402, F401 - fixtures that need Django's settings

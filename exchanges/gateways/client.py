@@ -35,7 +35,12 @@ def ccxt_module() -> ModuleType:
 @functools.cache
 def _client_class(exchange: str) -> Any:
     ccxt = ccxt_module()
-    return type(f"Bridge{exchange.title()}", (Transport, getattr(ccxt, exchange)), {"_bad_response": ccxt.BadResponse})
+    errors = {
+        "_bad_response": ccxt.BadResponse,
+        "_ccxt_error": ccxt.BaseError,
+        "_cannot_sign": type("CannotSign", (ccxt.AuthenticationError,), {}),
+    }
+    return type(f"Bridge{exchange.title()}", (Transport, getattr(ccxt, exchange)), errors)
 
 
 def is_carried(exchange: str) -> bool:

@@ -58,6 +58,7 @@ _FORBIDDEN = 403
 # By the name of ccxt's class, the nearest ancestor that is named here decides. A test walks all of ccxt's classes.
 _KINDS: dict[str, tuple[type[GatewayError], str]] = {
     "AuthenticationError": (BadCredentials, "{title} refused the API key"),
+    "CannotSign": (BadCredentials, "The API key or its secret does not have the form that {title} gives them"),
     "PermissionDenied": (
         BadCredentials,
         "{title} refused: the API key lacks a permission or this address is not on its list",

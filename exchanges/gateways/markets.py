@@ -29,15 +29,20 @@ class MarketTable:
         if self._source is None or time.monotonic() - self._loaded_at > _STALE_AFTER_S:
             self._load_once(load)
         if client.markets is not self._source.markets:
-            client.set_markets_from_exchange(self._source)
+            self._share(client)
 
     def refresh(self, client: Any, load: Callable[[], Any]) -> bool:
         """Loads again if the markets are old enough for a new one to be missing; says whether it did."""
         if time.monotonic() - self._loaded_at < _RETRY_UNKNOWN_AFTER_S:
             return False
         self._load_once(load)
-        client.set_markets_from_exchange(self._source)
+        self._share(client)
         return True
+
+    def _share(self, client: Any) -> None:
+        for helper in self._source.options.get("marketHelperProps", []):
+            self._source.options.setdefault(helper, None)  # ccxt expects what it sets only for some market types
+        client.set_markets_from_exchange(self._source)
 
     def _load_once(self, load: Callable[[], Any]) -> None:
         attempts = self._attempts

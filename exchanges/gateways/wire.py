@@ -99,6 +99,8 @@ class Transport:
 
     _wire: Wire
     _bad_response: type[Exception]
+    _ccxt_error: type[Exception]
+    _cannot_sign: type[Exception]
 
     def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
         """Sends a signed request to where it is meant to go and gives a dict or a list, or raises."""
@@ -113,6 +115,15 @@ class Transport:
             raise
         wire.answers.append(answer)
         return answer
+
+    def sign(self, *args: Any, **kwargs: Any) -> Any:
+        """Signs a request; a key or secret of the wrong form is a refusal of the key, whatever the library makes of it."""
+        try:
+            return super().sign(*args, **kwargs)  # type: ignore[misc]
+        except self._ccxt_error:
+            raise
+        except Exception as error:
+            raise self._cannot_sign("the request could not be signed") from error
 
     def on_rest_response(self, code: int, reason: str, url: str, method: str, headers: Any, text: str, *_: Any) -> str:
         """Remembers what came, before ccxt looks at it."""

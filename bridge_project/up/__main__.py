@@ -15,8 +15,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bridge_project.up import environment
-from bridge_project.up.demo import demo_environment, sandbox_command
+from bridge_project.up import environment, programs
+from bridge_project.up.demo import demo_environment, sandbox_command, seed_command
 from bridge_project.up.output import Output
 from bridge_project.up.processes import Busy, Lock, StartRefused, write_atomically
 from bridge_project.up.servers import EmbeddedServers
@@ -85,9 +85,13 @@ def _up(options: argparse.Namespace, *, home: Path, output: Output) -> int:
         output.say("up", f"ended {orphans} processes that an earlier bin/up left behind")
     port = _free_port(options.host, options.port)
     url = _address(options.host, port)
+    demo_port = _free_port("127.0.0.1", 0) if options.demo else 0
+    try:
+        wanted = _programs(options, home=home, port=port, demo_port=demo_port)
+    except ValueError as error:
+        raise StartRefused(str(error)) from None
     variables, servers = environment.prepare(home)
     given = dict(os.environ)
-    demo_port = _free_port("127.0.0.1", 0) if options.demo else 0
     demo = demo_environment(port=demo_port, given=given) if options.demo else {}
     variables |= demo
     note = {"pid": os.getpid(), "url": url, "environ": demo}
@@ -99,10 +103,11 @@ def _up(options: argparse.Namespace, *, home: Path, output: Output) -> int:
         code = supervisor.run_to_end(_manage("start", "prepare_start", "--url", url))
         if code or supervisor.asked_to_stop:
             return STOPPED_BY_SIGNAL if supervisor.asked_to_stop else code
-        for program in _programs(options, home=home, port=port, demo_port=demo_port):
+        for program in wanted:
             supervisor.add(program)
         watch = _Ready(options.host, port, wake=supervisor.wake)
-        supervisor.run(on_turn=lambda: watch.tell(supervisor, output, url=url, began=began, demo=options.demo))
+        seed = seed_command(sys.executable, home=home, url=url) if options.demo else []
+        supervisor.run(on_turn=lambda: watch.tell(supervisor, output, url=url, began=began, demo=seed))
         return STOPPED_BY_SIGNAL
     finally:
         output.say("up", "stopping")
@@ -124,34 +129,19 @@ def _start_servers(servers: EmbeddedServers, *, output: Output) -> None:
 
 def _programs(options: argparse.Namespace, *, home: Path, port: int, demo_port: int) -> list[Program]:
     """What runs beside the servers, in the order of starting."""
-    celery = (sys.executable, "-m", "celery", "-A", "bridge_project")
-    quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
     for_worker = ((TERM, 5.0), (QUIT, 2.5))
-    web = Program("web", _web_command(options.host, port), patience=((TERM, 3.0),))
-    worker = ("worker", "-Q", "celery", "-n", "worker@%h", "-c", os.environ.get("WORKER_CONCURRENCY", "4"), *quiet)
-    now = ("worker", "-Q", "now", "-n", "now@%h", "-c", os.environ.get("NOW_CONCURRENCY", "2"), *quiet)
-    beat = ("beat", "-s", str(home / "run" / "beat-schedule"), "--pidfile=")
     sandbox = [Program("sandbox", sandbox_command(sys.executable, home=home, port=demo_port))] if options.demo else []
     return [
-        web,
+        Program("web", programs.web(host=options.host, port=port), patience=((TERM, 3.0),)),
         *sandbox,
-        Program("worker", (*celery, *worker), patience=for_worker),
-        Program("now", (*celery, *now), patience=for_worker),
-        Program("beat", (*celery, *beat), patience=((TERM, 2.0),)),
-    ]
-
-
-def _web_command(host: str, port: int) -> list[str]:
-    return [
-        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port)),
-        *("--workers", os.environ.get("WEB_WORKERS", "2"), "--blocking-threads", os.environ.get("WEB_THREADS", "4")),
-        *("--no-ws", "--respawn-failed-workers", "--workers-kill-timeout", "2", "--log-level", "warning"),
-        "bridge_project.wsgi:application",
+        Program("worker", programs.worker(), patience=for_worker),
+        Program("now", programs.now(), patience=for_worker),
+        Program("beat", programs.beat(home=home), patience=((TERM, 2.0),)),
     ]
 
 
 def _manage(name: str, *words: str) -> Program:
-    return Program(name, (sys.executable, str(environment.CHECKOUT / "manage.py"), *words), once=True)
+    return Program(name, programs.manage(*words), once=True)
 
 
 class _Ready:
@@ -164,13 +154,13 @@ class _Ready:
         self._told = False
         threading.Thread(target=self._ask, daemon=True).start()
 
-    def tell(self, supervisor: Supervisor, output: Output, *, url: str, began: float, demo: bool) -> None:
+    def tell(self, supervisor: Supervisor, output: Output, *, url: str, began: float, demo: list[str]) -> None:
         if self._told or not self._answered.is_set():
             return
         self._told = True
         output.say("up", f"ready in {time.monotonic() - began:.1f} s: {url}  (Ctrl-C stops everything)")
         if demo:
-            supervisor.add(_manage("seed", "seed_demo"))
+            supervisor.add(Program("seed", demo, once=True))
 
     def _ask(self) -> None:
         while not self._answered.is_set():

@@ -22,6 +22,11 @@ def sandbox_command(python: str, *, home: Path, port: int) -> list[str]:
     return [python, "-m", "sandbox", "--demo", "--port", str(port), "--state-file", str(home / "sandbox.json")]
 
 
+def seed_command(python: str, *, home: Path, url: str) -> list[str]:
+    """Fills the bridge with the demo's clients and bots, through its own API."""
+    return [python, "-m", "sandbox.demo", "--url", url, "--credentials", str(home / "credentials.json")]
+
+
 def demo_environment(*, port: int, given: dict[str, str]) -> dict[str, str]:
     """The variables that make this a demo: addresses of the sandbox, and a pace at which something happens."""
     password = secrets.token_urlsafe(18)

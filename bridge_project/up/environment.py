@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bridge_project.up.processes import Lock, StartRefused, write_atomically
+from bridge_project.up.programs import CHECKOUT
 from bridge_project.up.servers import EmbeddedServers
 from bridge_project.up.urls import broker_url, database_config
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 SECRET_NAMES = ("DJANGO_SECRET_KEY", "BRIDGE_ENCRYPTION_KEYS")
 MAKE_SECRETS = "bin/manage make_secrets"
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bridge_project.up import environment
+from bridge_project.up import environment, programs
 from bridge_project.up.processes import StartRefused
 
 
@@ -27,16 +27,16 @@ def main(arguments: list[str]) -> int:
     except StartRefused as refused:
         sys.stderr.write(f"{refused}\n")
         return 1
+    environ = {**os.environ, **variables}
     try:
-        return _run(arguments, {**os.environ, **variables})
+        return run_command(programs.manage(*arguments), environ, folder=_called_from(environ))
     finally:
         servers.stop()
 
 
-def _run(arguments: list[str], environ: dict[str, str]) -> int:
+def run_command(command: list[str], environ: dict[str, str], *, folder: Path | None = None) -> int:
     """The command as a child in our session: Ctrl-C reaches it by itself, other signals are passed on."""
-    command = [sys.executable, str(environment.CHECKOUT / "manage.py"), *arguments]
-    process = subprocess.Popen(command, env=environ, cwd=_called_from(environ))
+    process = subprocess.Popen(command, env=environ, cwd=folder or programs.CHECKOUT)
     signal.signal(signal.SIGINT, lambda *_: None)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _frame: process.send_signal(received))

@@ -19,8 +19,8 @@ LONGEST_PATH_BYTES = 100
 def socket_folder(home: Path, *, owner: int | None = None) -> Path:
     """A folder only we may enter in which sockets can be made: BRIDGE_HOME/run, else one in the temp folder.
 
-    ``owner`` asks for a folder that this user can reach too (BRIDGE_HOME may be closed to it). The temp folder's name is
-    kept in BRIDGE_HOME, so that whoever comes later finds the same sockets.
+    ``owner`` asks for a folder that this user can reach too (BRIDGE_HOME may be closed to it). The temp folder's name
+    is kept in BRIDGE_HOME, so that whoever comes later finds the same sockets.
     """
     run = home / "run"
     if owner is None and _fits(run) and _takes_sockets(run):

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from bridge_project.up import processes
 from bridge_project.up.output import Lines, Output
@@ -41,6 +42,7 @@ class Child:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.process: subprocess.Popen[bytes] | None = None
+        self.pipe: IO[bytes] | None = None
         self.lines = Lines()
         self.started_at = 0.0
         self.due_at = 0.0
@@ -124,9 +126,10 @@ class Supervisor:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         PidFile(self._notes / f"{child.name}.pid").write(child.process.pid)
-        assert child.process.stdout is not None
-        os.set_blocking(child.process.stdout.fileno(), False)
-        self._selector.register(child.process.stdout, selectors.EVENT_READ, child)
+        child.pipe = child.process.stdout
+        if child.pipe:
+            os.set_blocking(child.pipe.fileno(), False)
+            self._selector.register(child.pipe, selectors.EVENT_READ, child)
 
     def _look_after(self, child: Child) -> None:
         if child.is_running():
@@ -167,13 +170,10 @@ class Supervisor:
         if child.process is None:
             return
         processes.send(child.process.pid, signal.SIGKILL, group=True)
-        if child.process.stdout and not child.process.stdout.closed:
-            self._read(child)
-            for line in child.lines.end():
-                self.output.line(child.name, line)
-            with contextlib.suppress(KeyError):
-                self._selector.unregister(child.process.stdout)
-            child.process.stdout.close()
+        self._read(child)
+        for line in child.lines.end():
+            self.output.line(child.name, line)
+        self._close(child)
         PidFile(self._notes / f"{child.name}.pid").remove()
 
     # -- stopping -----------------------------------------------------------------------------------------------------
@@ -217,18 +217,22 @@ class Supervisor:
                 self._read(key.data)
 
     def _read(self, child: Child) -> None:
-        assert child.process is not None and child.process.stdout is not None
-        while True:
+        while child.pipe:
             try:
-                data = os.read(child.process.stdout.fileno(), 65536)
+                data = os.read(child.pipe.fileno(), 65536)
             except BlockingIOError:
                 return
             if not data:
-                with contextlib.suppress(KeyError):
-                    self._selector.unregister(child.process.stdout)
+                self._close(child)
                 return
             for line in child.lines.feed(data):
                 self.output.line(child.name, line)
+
+    def _close(self, child: Child) -> None:
+        if child.pipe:
+            self._selector.unregister(child.pipe)
+            child.pipe.close()
+            child.pipe = None
 
 
 def end_orphans(home: Path) -> int:

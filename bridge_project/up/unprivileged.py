@@ -54,7 +54,7 @@ def choose_launch() -> Launch:
 def public_programs(source: Path, target: Path) -> Path:
     """A copy of PostgreSQL's programs that another user may run, for installations in folders closed to it.
 
-    ``source`` is the package's folder; the libraries lie beside it and keep their place. Returns the folder of programs.
+    ``source`` is the package's folder; its libraries lie beside it and keep their place. Returns the programs' folder.
     """
     if not target.exists():
         made = target.with_name(f"{target.name}.new")
@@ -65,7 +65,7 @@ def public_programs(source: Path, target: Path) -> Path:
         if libraries.is_dir():
             shutil.copytree(libraries, made / libraries.name)
         for folder, _, files in os.walk(made):
-            os.chmod(folder, 0o755)
+            os.chmod(folder, 0o755)  # noqa: S103 (programs, for everybody; the folder around them is private)
             for file in files:
                 path = Path(folder) / file
                 path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)

@@ -48,7 +48,10 @@ class EmbeddedValkey:
             return False
 
     def start(self) -> None:
-        """Bring it up, or find it up; returns when it answers. Data that cannot be read is put aside: rows are the truth."""
+        """Bring it up, or find it up; returns when it answers. Raises StartRefused with the log's last words.
+
+        Data that cannot be read is put aside: the truth is in the database.
+        """
         pid = self.pid()
         if pid and self.socket.exists() and self._await_ready(pid):
             return

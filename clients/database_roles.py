@@ -39,7 +39,9 @@ def _ensure_role(cursor: Any, kind: str, role: str, *, exists: bool, may_create:
     password = settings.DATABASES[kind]["PASSWORD"]
     verb = "ALTER" if exists else "CREATE"
     if may_create:
-        with_options = sql.SQL("{} ROLE {} LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB PASSWORD {}")
+        # Only a superuser may so much as repeat the other words for a role that exists.
+        words = "LOGIN" if exists else "LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB"
+        with_options = sql.SQL("{} ROLE {} " + words + " PASSWORD {}")
         statement = with_options.format(sql.SQL(verb), sql.Identifier(role), sql.Literal(password))
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('bridge roles'))")
         cursor.execute(statement.as_string(cursor.connection))

@@ -82,3 +82,12 @@ class Verdict:
     status: HealthStatus
     message: str  # a sentence for an operator
     decided_by: str  # the probe that decided: trades, heartbeat, start, stop
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a bot's health row said when it was read: a verdict is written only if this still holds."""
+
+    status: HealthStatus
+    message: str
+    status_updated_at: datetime

@@ -147,7 +147,7 @@ def _raised_by_doubt(own: Verdict, *, evidence: Evidence, limits: Limits, now: d
     doubt = ""
     if trades.shared_at and is_believable(trades.shared_at, now=now):
         if_own = _by_newest(trades.shared_at, evidence=evidence, limits=limits, now=now)
-        if if_own.status != HealthStatus.STOPPED and if_own.status != own.status:
+        if if_own.status not in (HealthStatus.STOPPED, own.status):
             doubt = (
                 f"A trade {span(now - trades.shared_at)} ago may be this bot's or that of {_listed(trades.rivals)}: they "
                 "share account and pair, and their trades cannot be told apart."

@@ -1,0 +1,107 @@
+"""Writing verdicts: one statement for all of them, each only if nothing changed the bot's state meanwhile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from ground.scope import system_scope
+from ground.sql import fetch_all
+from health.rules.attribution import Attributed
+from health.rules.evidence import evidence_rows, instant, limits_row, trade_rows
+from health.rules.figures import DayFigures
+from health.subjects import Subject
+from health.types import Evidence, TradesOutcome, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One check that is done."""
+
+    subject: Subject
+    evidence: Evidence
+    verdict: Verdict
+    attributed: Attributed
+    figures: DayFigures
+    checked_at: datetime
+
+
+# A start or stop in the meantime wins: it holds the bot's row while it writes, so this statement waits for it there, sees
+# the new wish and leaves the bot alone. What else changes the health row (an error heartbeat) wins in the same way.
+_RECORD = """
+WITH given AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS x(
+        bot_id uuid, client_id uuid, desired_status text, desired_at timestamptz, old_status text, old_message text,
+        old_updated_at timestamptz, status text, message text, evidence jsonb, thresholds jsonb, was_read boolean,
+        recent_trades jsonb, trade_count int, last_trade_at timestamptz, checked_at timestamptz, buys int, sells int,
+        volume numeric, last_price numeric)
+), wanted AS MATERIALIZED (
+    SELECT g.* FROM bots b JOIN given g ON g.bot_id = b.id
+     WHERE b.retired_at IS NULL AND b.desired_status = g.desired_status AND b.desired_at IS NOT DISTINCT FROM g.desired_at
+     ORDER BY b.id FOR KEY SHARE OF b
+), changed AS (
+    UPDATE bot_health h SET
+        status = w.status, message = w.message, evidence = w.evidence, thresholds = w.thresholds,
+        status_updated_at = CASE WHEN h.status = w.status THEN h.status_updated_at ELSE w.checked_at END,
+        last_known_status = CASE WHEN w.status <> 'unknown' THEN NULL
+                                 WHEN h.status <> 'unknown' THEN h.status ELSE h.last_known_status END,
+        last_known_at = CASE WHEN w.status <> 'unknown' THEN NULL
+                             WHEN h.status <> 'unknown' THEN coalesce(h.checked_at, h.status_updated_at)
+                             ELSE h.last_known_at END,
+        last_trade_at = greatest(h.last_trade_at, w.last_trade_at), checked_at = w.checked_at,
+        recent_trades = CASE WHEN w.was_read THEN w.recent_trades ELSE h.recent_trades END
+      FROM wanted w
+     WHERE h.bot_id = w.bot_id AND h.status = w.old_status AND h.message = w.old_message
+       AND h.status_updated_at = w.old_updated_at
+    RETURNING h.bot_id
+), logged AS (
+    INSERT INTO bot_health_logs (bot_id, client_id, checked_at, previous_status, new_status, reason, actor, trade_count,
+                                 last_trade_at, evidence)
+    SELECT w.bot_id, w.client_id, w.checked_at, w.old_status, w.status, w.message, %(actor)s, w.trade_count,
+           w.last_trade_at, w.evidence
+      FROM wanted w JOIN changed c ON c.bot_id = w.bot_id
+), figures AS (
+    INSERT INTO bot_stats AS s (bot_id, client_id, buys_24h, sells_24h, volume_24h, last_price, updated_at)
+    SELECT w.bot_id, w.client_id, w.buys, w.sells, w.volume, w.last_price, w.checked_at
+      FROM wanted w JOIN changed c ON c.bot_id = w.bot_id WHERE w.was_read
+    ON CONFLICT (bot_id) DO UPDATE SET buys_24h = excluded.buys_24h, sells_24h = excluded.sells_24h,
+        volume_24h = excluded.volume_24h, last_price = coalesce(excluded.last_price, s.last_price),
+        updated_at = excluded.updated_at
+)
+SELECT bot_id FROM changed
+"""
+
+
+def record_verdicts(checks: Sequence[Checked], *, actor: str = "system:health") -> set[UUID]:
+    """Store the checks with their log rows; returns the bots whose row was written. Safe to run twice."""
+    if not checks:
+        return set()
+    rows = json.dumps([_row(check) for check in checks])
+    with system_scope("health").transaction():
+        return {row[0] for row in fetch_all(_RECORD, {"rows": rows, "actor": actor[:200]})}
+
+
+def _row(check: Checked) -> dict[str, Any]:
+    subject, verdict, figures = check.subject, check.verdict, check.figures
+    seen = check.evidence.trades
+    return {
+        "bot_id": str(subject.bot_id), "client_id": str(subject.client_id), "desired_status": subject.run.desired,
+        "desired_at": _exact(subject.run.desired_at), "old_status": subject.standing.status,
+        "old_message": subject.standing.message, "old_updated_at": _exact(subject.standing.status_updated_at),
+        "status": verdict.status, "message": verdict.message[:500],
+        "evidence": evidence_rows(check.evidence, decided_by=verdict.decided_by, now=check.checked_at),
+        "thresholds": limits_row(subject.limits), "was_read": seen.outcome == TradesOutcome.READ,
+        "recent_trades": trade_rows(check.attributed.own), "trade_count": seen.count,
+        "last_trade_at": _exact(seen.newest_at), "checked_at": instant(check.checked_at),
+        "buys": figures.buys, "sells": figures.sells,
+        "volume": None if figures.volume is None else f"{figures.volume:f}",
+        "last_price": None if figures.last_price is None else f"{figures.last_price:f}",
+    }
+
+
+def _exact(moment: datetime | None) -> str | None:
+    return None if moment is None else instant(moment)

@@ -1,0 +1,120 @@
+"""The cycle: which bots are due, and checking a set of them."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import connections
+
+from exchanges.names import resolve
+from ground.scope import OPERATOR_ALIAS, assert_no_transaction, system_scope
+from ground.sql import fetch_all, run
+from health import selectors
+from health.rules.attribution import Attributed
+from health.rules.figures import DayFigures, day_figures
+from health.rules.verdict import STOP_GRACE, judge
+from health.services.gather_trades import Gateways, Gathered, Key, gather, keys_of
+from health.services.record_verdicts import Checked, record_verdicts
+from health.subjects import SEEN_RUNNING, Subject, subjects
+from health.types import Evidence, TradesOutcome, TradesSeen
+
+MOST_AT_ONCE = 5000
+CYCLE_BUDGET_S = 60.0  # a key whose pairs take longer goes on at the next tick
+BUSY_KEY_WAIT = timedelta(seconds=5)
+
+# Checked is every bot wanted or seen running; and once more one whose verdict still says that it lives or fails though it
+# is neither, so that no such word outlasts its reason.
+_CLAIM = f"""
+WITH due AS MATERIALIZED (
+    SELECT h.bot_id, b.connector_name
+      FROM bot_health h JOIN bots b ON b.id = h.bot_id LEFT JOIN bot_runtime r ON r.bot_id = b.id
+     WHERE h.due_at <= %(now)s AND b.retired_at IS NULL AND b.runtime_kind <> 'arena'
+       AND (b.desired_status = 'running' OR h.status IN ('healthy', 'stale', 'error') OR ({SEEN_RUNNING})
+            OR (b.desired_status = 'created' AND h.heartbeat_status = 'running'
+                AND h.last_heartbeat_at > %(now)s - %(heartbeat)s))
+     ORDER BY h.due_at LIMIT %(limit)s FOR UPDATE OF h SKIP LOCKED
+)
+UPDATE bot_health h SET due_at = %(now)s + %(interval)s FROM due WHERE h.bot_id = due.bot_id
+RETURNING h.bot_id, due.connector_name
+"""  # noqa: S608 - made of constants
+
+
+def claim_due_bots(*, now: datetime, limit: int = MOST_AT_ONCE) -> dict[str, list[UUID]]:
+    """The bots that are due, by exchange; they are due again one interval later, whoever else looks."""
+    groups: dict[str, list[UUID]] = defaultdict(list)
+    with system_scope("health").transaction():
+        interval = timedelta(seconds=selectors.check_interval_s())
+        params = {"now": now, "interval": interval, "limit": limit, "stop_grace": STOP_GRACE,
+                  "heartbeat": selectors.thresholds().heartbeat}
+        # An interval that was made shorter acts at once.
+        run("UPDATE bot_health SET due_at = %(now)s + %(interval)s WHERE due_at > %(now)s + %(interval)s", params)
+        for bot_id, connector_name in fetch_all(_CLAIM, params):
+            groups[resolve(connector_name).exchange].append(bot_id)
+    return dict(groups)
+
+
+def check_bots(
+    *, bot_ids: Sequence[UUID], gateways: Gateways, clock: Callable[[], datetime], actor: str = "system:health",
+    waits_for_keys: bool = True, budget_s: float = CYCLE_BUDGET_S,
+) -> set[UUID]:
+    """Look at these bots and store the verdicts; returns the bots whose row was written.
+
+    A key that another worker is using makes its bots due again shortly, unless ``waits_for_keys`` is false: a check that a
+    person asked for always makes its call.
+    """
+    until_s = time.monotonic() + budget_s
+    with system_scope("health").transaction():
+        found = subjects(bot_ids, now=clock())
+    keys, unasked = keys_of(found)
+    with _holding(set(keys.values()) if waits_for_keys else set()) as busy:
+        free = {bot_id: key for bot_id, key in keys.items() if key not in busy}
+        gathered = gather(subjects=found, keys=free, gateways=gateways, clock=clock, until_s=until_s)
+        checks = [_check(subject, gathered.get(subject.bot_id), unasked, clock) for subject in found
+                  if subject.bot_id in gathered or subject.bot_id in unasked]
+        written = record_verdicts(checks, actor=actor)
+    _look_again([bot_id for bot_id in free if bot_id not in gathered], at=clock())
+    _look_again([bot_id for bot_id in keys if bot_id not in free], at=clock() + BUSY_KEY_WAIT)
+    return written
+
+
+def _check(
+    subject: Subject, gathered: Gathered | None, unasked: dict[UUID, TradesSeen], clock: Callable[[], datetime]
+) -> Checked:
+    seen = gathered.seen if gathered else unasked[subject.bot_id]
+    checked_at = gathered.asked_at if gathered else clock()
+    evidence = Evidence(subject.run, seen, subject.heartbeat, subject.known_trade_at)
+    figures = DayFigures()
+    if gathered and seen.outcome == TradesOutcome.READ:
+        figures = day_figures(gathered.attributed, was_page_full=gathered.was_page_full, now=checked_at)
+    verdict = judge(evidence=evidence, limits=subject.limits, now=checked_at)
+    attributed = gathered.attributed if gathered else Attributed()
+    return Checked(subject, evidence, verdict, attributed, figures, checked_at)
+
+
+@contextmanager
+def _holding(keys: set[Key]) -> Iterator[set[Key]]:
+    """Hold the advisory lock of each key, without a transaction; gives those that somebody else holds."""
+    if not keys:
+        yield set()
+        return
+    assert_no_transaction()
+    locks = {key: int.from_bytes(bytes.fromhex(key.fingerprint), signed=True) for key in keys}
+    with connections[OPERATOR_ALIAS].cursor() as cursor:
+        cursor.execute("SELECT lock, pg_try_advisory_lock(lock) FROM unnest(%s::bigint[]) AS lock", [list(locks.values())])
+        held = [lock for lock, is_ours in cursor.fetchall() if is_ours]
+    try:
+        yield {key for key, lock in locks.items() if lock not in held}
+    finally:
+        with connections[OPERATOR_ALIAS].cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(lock) FROM unnest(%s::bigint[]) AS lock", [held])
+
+
+def _look_again(bot_ids: list[UUID], *, at: datetime) -> None:
+    if bot_ids:
+        with system_scope("health").transaction():
+            run("UPDATE bot_health SET due_at = least(due_at, %s) WHERE bot_id = ANY(%s)", [at, bot_ids])

@@ -1,0 +1,194 @@
+"""The bots to look at, with everything that their verdict needs and the credentials still sealed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from bots.rules.words import DesiredStatus, HealthStatus, ReportedStatus, RuntimeKind
+from exchanges.names import Market, resolve
+from ground.encrypted import Sealed, Undecryptable
+from ground.sql import fetch_all
+from health.rules.attribution import Rival
+from health.rules.limits import limits_of_bot
+from health.rules.verdict import STOP_GRACE
+from health.selectors import thresholds
+from health.types import Heartbeat, Limits, Run, Standing
+
+# An observation counts as seen running only if it is recent, and made well after a stop was asked for: for some time
+# after it, Hummingbot goes on saying that the bot runs.
+SEEN_RUNNING = """
+    r.status = 'running' AND b.runtime_kind = 'hummingbot' AND r.observed_at > %(now)s - interval '2 minutes'
+    AND (b.desired_status <> 'stopped' OR r.observed_at > coalesce(b.desired_at, '-infinity') + %(stop_grace)s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """A connector's credentials, sealed."""
+
+    api_key: Sealed = field(repr=False)
+    api_secret: Sealed = field(repr=False)
+    passphrase: Sealed | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One bot to look at."""
+
+    bot_id: UUID
+    client_id: UUID
+    pair: str
+    market: Market
+    run: Run
+    limits: Limits
+    standing: Standing
+    order_prefix: str
+    keys: Keys | None
+    heartbeat: Heartbeat | None
+    known_trade_at: datetime | None
+    rivals: tuple[Rival, ...]
+
+
+_SUBJECTS = f"""
+    SELECT b.id, b.client_id, b.pair, b.connector_name, b.runtime_kind, b.desired_status, b.desired_at, b.desired_by,
+           b.stale_minutes, b.stopped_minutes, b.config ->> 'client_order_id_prefix' AS order_prefix,
+           k.api_key, k.api_secret, k.passphrase,
+           h.status, h.message, h.status_updated_at, h.last_trade_at, h.last_heartbeat_at, h.heartbeat_status,
+           coalesce(h.confirmed_start_at, CASE WHEN d.confirmed_at >= b.desired_at THEN d.confirmed_at END) AS confirmed_at,
+           CASE WHEN {SEEN_RUNNING} THEN r.observed_at END AS seen_running_at
+      FROM bots b
+      JOIN bot_health h ON h.bot_id = b.id
+      LEFT JOIN connectors k ON k.id = b.connector_id AND k.retired_at IS NULL
+      LEFT JOIN bot_runtime r ON r.bot_id = b.id
+      LEFT JOIN LATERAL (
+        SELECT x.confirmed_at FROM bot_deployments x WHERE x.bot_id = b.id ORDER BY x.sequence DESC LIMIT 1
+      ) d ON b.runtime_kind = 'hummingbot'
+     WHERE b.id = ANY(%(ids)s) AND b.retired_at IS NULL AND b.runtime_kind <> 'arena'
+     ORDER BY b.id
+"""  # noqa: S608 - made of constants
+
+# Other bots on the pair whose connector is the same or, judging by what is shown of the key, may hold the same key.
+_RIVALS = f"""
+    SELECT me.id AS bot_id, me.client_id = b.client_id AS is_own_client, mk.id AS my_connector, k.id AS connector,
+           mk.api_key AS my_key, k.api_key, b.name, b.connector_name, me.connector_name AS my_connector_name,
+           b.config ->> 'client_order_id_prefix' AS order_prefix,
+           CASE WHEN b.desired_status = 'stopped' AND NOT coalesce({SEEN_RUNNING}, false) THEN b.desired_at END AS stopped_at
+      FROM bots me
+      JOIN connectors mk ON mk.id = me.connector_id AND mk.api_key IS NOT NULL
+      JOIN connectors k ON k.id = mk.id OR (k.key_hint = mk.key_hint AND k.api_key IS NOT NULL)
+      JOIN bots b ON b.connector_id = k.id AND b.pair = me.pair AND b.id <> me.id
+      LEFT JOIN bot_runtime r ON r.bot_id = b.id
+      LEFT JOIN bot_health h ON h.bot_id = b.id
+     WHERE me.id = ANY(%(ids)s) AND b.retired_at IS NULL AND b.runtime_kind <> 'arena'
+       AND (b.desired_status <> 'created' OR h.last_heartbeat_at > %(now)s - interval '1 day')
+     ORDER BY b.name, b.id
+"""  # noqa: S608 - made of constants
+
+
+class _Row(NamedTuple):
+    """A row of _SUBJECTS, in its order."""
+
+    bot_id: UUID
+    client_id: UUID
+    pair: str
+    connector_name: str
+    runtime_kind: str
+    desired_status: str
+    desired_at: datetime | None
+    desired_by: str
+    stale_minutes: Decimal | None
+    stopped_minutes: Decimal | None
+    order_prefix: str | None
+    api_key: str | None
+    api_secret: str | None
+    passphrase: str | None
+    status: str
+    message: str
+    status_updated_at: datetime
+    last_trade_at: datetime | None
+    last_heartbeat_at: datetime | None
+    heartbeat_status: str
+    confirmed_at: datetime | None
+    seen_running_at: datetime | None
+
+
+class _RivalRow(NamedTuple):
+    """A row of _RIVALS, in its order."""
+
+    bot_id: UUID
+    is_own_client: bool
+    my_connector: UUID
+    connector: UUID
+    my_key: str
+    api_key: str
+    name: str
+    connector_name: str
+    my_connector_name: str
+    order_prefix: str | None
+    stopped_at: datetime | None
+
+
+def subjects(bot_ids: Sequence[UUID], *, now: datetime) -> list[Subject]:
+    """The bots of these ids that exist and may be looked at. Call within a scope that sees every tenant."""
+    params = {"ids": list(bot_ids), "now": now, "stop_grace": STOP_GRACE}
+    rivals, limits = _rivals(params), thresholds()
+    return [_subject(_Row(*row), rivals=rivals, limits=limits) for row in fetch_all(_SUBJECTS, params)]
+
+
+def _subject(row: _Row, *, rivals: dict[UUID, list[Rival]], limits: Limits) -> Subject:
+    run = Run(
+        RuntimeKind(row.runtime_kind), DesiredStatus(row.desired_status), row.desired_at, row.desired_by,
+        row.confirmed_at, row.seen_running_at,
+    )
+    return Subject(
+        bot_id=row.bot_id, client_id=row.client_id, pair=row.pair, market=resolve(row.connector_name), run=run,
+        limits=limits_of_bot(limits, stale_minutes=row.stale_minutes, stopped_minutes=row.stopped_minutes),
+        standing=Standing(HealthStatus(row.status), row.message, row.status_updated_at),
+        order_prefix=row.order_prefix or "", keys=_keys(row), heartbeat=_heartbeat(row),
+        known_trade_at=row.last_trade_at, rivals=tuple(rivals[row.bot_id]),
+    )
+
+
+def _keys(row: _Row) -> Keys | None:
+    if not row.api_key or not row.api_secret:
+        return None
+    return Keys(Sealed(row.api_key), Sealed(row.api_secret), Sealed(row.passphrase) if row.passphrase else None)
+
+
+def _heartbeat(row: _Row) -> Heartbeat | None:
+    if row.last_heartbeat_at is None or row.heartbeat_status not in list(ReportedStatus):
+        return None
+    return Heartbeat(ReportedStatus(row.heartbeat_status), row.last_heartbeat_at)
+
+
+def _rivals(params: dict[str, Any]) -> dict[UUID, list[Rival]]:
+    found: dict[UUID, list[Rival]] = defaultdict(list)
+    opened: dict[UUID, str] = {}
+    for row in (_RivalRow(*fields) for fields in fetch_all(_RIVALS, params)):
+        here, there = resolve(row.my_connector_name), resolve(row.connector_name)
+        if (here.exchange, here.market_type) != (there.exchange, there.market_type):
+            continue
+        if row.my_connector != row.connector and _opened(row.my_connector, row.my_key, opened) != _opened(
+            row.connector, row.api_key, opened
+        ):
+            continue
+        name = row.name if row.is_own_client else "another bot"
+        until = row.stopped_at + STOP_GRACE if row.stopped_at else None
+        found[row.bot_id].append(Rival(name, row.order_prefix or "", until))
+    return found
+
+
+def _opened(connector: UUID, token: str, opened: dict[UUID, str]) -> str:
+    """The API key of a connector; one that cannot be decrypted is like no other."""
+    if connector not in opened:
+        try:
+            opened[connector] = Sealed(token).open()
+        except Undecryptable:
+            opened[connector] = str(connector)
+    return opened[connector]

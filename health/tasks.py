@@ -1,0 +1,50 @@
+"""What beat and the workers run. Rows say what is due; a task that is lost or comes twice changes nothing."""
+
+from __future__ import annotations
+
+import functools
+from uuid import UUID
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from health.services import ask_check, run_checks
+from health.services.gather_trades import Gateways
+
+EXPIRES_S = 60
+
+
+@functools.cache
+def gateways() -> Gateways:
+    """This process's exchange gateways; ccxt is imported here, in a worker, and never in a web process."""
+    from exchanges.gateways.pool import open_gateways  # noqa: PLC0415
+
+    return open_gateways(settings.EXCHANGE_BASE_URLS, timeout_s=settings.EXCHANGE_TIMEOUT_SECONDS)
+
+
+@shared_task(name="health.start_due_checks")
+def start_due_checks() -> None:
+    """Every tick: one task per exchange for the bots that are due, and a nudge for requests that lost theirs."""
+    now = timezone.now()
+    for exchange, bot_ids in run_checks.claim_due_bots(now=now).items():
+        check_exchange.apply_async(args=[exchange, [str(bot_id) for bot_id in bot_ids]], expires=EXPIRES_S)
+    ask_check.nudge_lost_requests(now=now)
+
+
+@shared_task(name="health.check_exchange")
+def check_exchange(exchange: str, bot_ids: list[str]) -> None:
+    """Check these bots, all of one exchange."""
+    run_checks.check_bots(bot_ids=[UUID(i) for i in bot_ids], gateways=gateways(), clock=timezone.now)
+
+
+@shared_task(name=ask_check.CHECK_NOW)
+def check_now(request_id: str) -> None:
+    """The check behind one request of a person."""
+    claimed = ask_check.claim_request(request_id=UUID(request_id), now=timezone.now())
+    if not claimed:
+        return
+    run_checks.check_bots(
+        bot_ids=[claimed[0][1]], gateways=gateways(), clock=timezone.now, waits_for_keys=False,
+    )
+    ask_check.finish_requests(request_ids=[request for request, _ in claimed], now=timezone.now())

@@ -38,11 +38,23 @@ class HummingbotGateway:
     """One Hummingbot API. Holds no connection and no state: safe to share between threads."""
 
     def __init__(
-        self, base_url: str, username: str, password: str, *, timeout_s: float = 10.0, connect_timeout_s: float = 3.0
+        self,
+        base_url: str,
+        username: str,
+        password: str,
+        *,
+        timeout_s: float = 10.0,
+        connect_timeout_s: float = 3.0,
+        deadline: float | None = None,
     ) -> None:
+        """``timeout_s`` is for one call; ``deadline``, of time.monotonic, for all of them."""
         self._transport = JsonTransport(
-            base_url, username, password, timeout_s=timeout_s, connect_timeout_s=connect_timeout_s
+            base_url, username, password, timeout_s=timeout_s, connect_timeout_s=connect_timeout_s, deadline=deadline
         )
+
+    def remaining_s(self) -> float:
+        """Seconds until the deadline; infinite without one."""
+        return self._transport.remaining_s()
 
     # The API itself, its broker and its containers
 
@@ -245,6 +257,10 @@ class HummingbotGateway:
     def credentials(self, account: str) -> tuple[str, ...]:
         """Names of the connectors this account holds credentials for. Rejected for an unknown account."""
         return self._ask(Call("GET", f"/accounts/{_segment(account)}/credentials"), shapes.texts)
+
+    def connectors(self) -> tuple[str, ...]:
+        """Every connector that Hummingbot knows."""
+        return self._ask(Call("GET", "/connectors/"), shapes.texts)
 
     def connector_fields(self, connector: str) -> tuple[ConnectorField, ...]:
         """What Hummingbot wants to know for this connector. An unknown connector is a 500, so Unavailable."""

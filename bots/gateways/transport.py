@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from ground.scope import assert_no_transaction
 SYSTEM = "hummingbot"
 MAX_BODY_BYTES = 32 * 1024 * 1024
 _DETAIL_CHARACTERS = 200
+_LEAST_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,24 @@ class JsonTransport:
     """
 
     def __init__(
-        self, base_url: str, username: str, password: str, *, timeout_s: float, connect_timeout_s: float
+        self,
+        base_url: str,
+        username: str,
+        password: str,
+        *,
+        timeout_s: float,
+        connect_timeout_s: float,
+        deadline: float | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._auth = HTTPBasicAuth(username.encode(), password.encode())
         self._timeout_s = timeout_s
-        self._connect_timeout_s = min(connect_timeout_s, timeout_s)
+        self._connect_timeout_s = connect_timeout_s
+        self._deadline = deadline
+
+    def remaining_s(self) -> float:
+        """Seconds until this transport's own deadline, of time.monotonic; infinite without one."""
+        return math.inf if self._deadline is None else self._deadline - time.monotonic()
 
     def send(self, call: Call, *, timeout_s: float | None = None) -> Answer:
         """The answer, 2xx or 4xx/5xx that carries JSON.
@@ -64,7 +78,10 @@ class JsonTransport:
         readable answer came, BadCredentials on 401 and 403, RateLimited on 429.
         """
         assert_no_transaction()
-        deadline = time.monotonic() + (timeout_s or self._timeout_s)
+        allowed_s = min(timeout_s or self._timeout_s, self.remaining_s())
+        if allowed_s < _LEAST_S:
+            raise Unavailable("Hummingbot was too slow to be asked for more in this moment.", system=SYSTEM)
+        deadline = time.monotonic() + allowed_s
         with requests.Session() as session:
             session.trust_env = False  # no .netrc and no proxy from the environment
             try:
@@ -75,7 +92,7 @@ class JsonTransport:
                     json=call.body,
                     auth=self._auth,
                     headers={"Accept": "application/json", "Connection": "close"},
-                    timeout=(self._connect_timeout_s, timeout_s or self._timeout_s),
+                    timeout=(min(self._connect_timeout_s, allowed_s), allowed_s),
                     allow_redirects=False,
                     stream=True,
                 )

@@ -23,7 +23,7 @@ _RETRY_MOST_S = 300
 
 
 class Step(StrEnum):
-    """Each is applied by services/reconcile_bots.py, in order; the first that fails ends the run."""
+    """Each is applied by services/apply_steps.py; after each the plan is made anew."""
 
     SYNC_CREDENTIALS = "sync_credentials"  # Hummingbot holds the client's account with this connector's keys
     SAVE_CONFIG = "save_config"  # the controller's config is stored there, and listed
@@ -32,10 +32,9 @@ class Step(StrEnum):
     GIVE_UP = "give_up"  # no trace of it: failed, a person must start again
     CONFIRM = "confirm"  # it was seen running
     SEND_STOP = "send_stop"
-    RETIRE = "retire"  # its strategy has stopped; only its container is left
+    RETIRE = "retire"  # its strategy has stopped, only its container is left; if it is to run again, a new one opens
     SEND_ARCHIVE = "send_archive"
-    END = "end"  # nothing of it is left
-    OPEN_NEXT = "open_next"  # it was to run again meanwhile: a new deployment with the current config
+    END = "end"  # nothing of it is left; if it was stopping and is to run again, a new one opens
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def plan(*, wish: Wish, deployment: Deployment, observed: Observation | None, no
         case DeploymentStatus.LIVE:
             return _live(wish, deployment, observed)
         case DeploymentStatus.STOPPING:
-            return _stopping(wish, deployment, observed, now)
+            return _stopping(deployment, observed, now)
         case DeploymentStatus.RETIRING:
             return _retiring(deployment, observed, now)
         case _:
@@ -104,14 +103,13 @@ def _live(wish: Wish, deployment: Deployment, observed: Observation | None) -> l
     return []  # one that ended by itself waits for a person: see the bot's status
 
 
-def _stopping(wish: Wish, deployment: Deployment, observed: Observation | None, now: datetime) -> list[Step]:
-    again = [Step.OPEN_NEXT] if wish.desired == DesiredStatus.RUNNING else []
+def _stopping(deployment: Deployment, observed: Observation | None, now: datetime) -> list[Step]:
     if _is_gone(observed):
-        return [Step.END, *again]
+        return [Step.END]
     if deployment.stop_sent_at is None:
         return [Step.SEND_STOP]
     if _has_stopped(deployment, observed, now):
-        return [Step.RETIRE, *again, Step.SEND_ARCHIVE]
+        return [Step.RETIRE, Step.SEND_ARCHIVE]
     since_stop = now - deployment.stop_sent_at
     if since_stop >= STOP_GIVES_UP and _is_due(deployment.archive_sent_at, ARCHIVE_REPEATS, now):
         return [Step.SEND_ARCHIVE]

@@ -513,6 +513,11 @@ TABLE: dict[str, Answers | Raises] = {
         Rejected,
         "Hummingbot does not accept the account name bad.name.",
     ),
+    "connectors.list": Answers(
+        lambda g: g.connectors(),
+        (63, "hyperliquid_perpetual", True),
+        lambda v: (len(v), v[0], "gate_io" in v),
+    ),
     "connectors.config-map": Answers(
         lambda g: g.connector_fields("binance_perpetual"),
         (ConnectorField("binance_perpetual_api_key", True), ConnectorField("binance_perpetual_api_secret", True)),
@@ -532,7 +537,6 @@ NOT_CALLED: dict[str, str] = {
     BO + "bot-runs.filter-running": "run_status RUNNING is never written, so nobody asks for it",
     BO + "bot-runs.stats": "its counts are always wrong (active_runs is 0)",
     BO + "controller-performance-history": "only the latest report is used",
-    "connectors.list": "exchanges/ is tested over this list",
     "controllers.bot-config": "each start is a new deployment with the current config, a running one is not edited",
     "controllers.configs.delete": "configs are small and named after the deployment they belong to",
     "controllers.list": "templates name their controller",

@@ -1,0 +1,49 @@
+"""What a person who starts or stops a bot waits for: the reconciler at work on it, with a deadline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from bots.gateways.connect import configured_gateway
+from bots.models import BotDeployment
+from bots.rules.words import DeploymentStatus
+from bots.services.deployments import RECONCILER, nudge_workers
+from bots.services.reconcile_bots import Looker, reconcile_deployment
+
+DEADLINE = timedelta(seconds=8)
+_CALL_TIMEOUT_S = 4.0
+_ASK_AGAIN_S = 0.25
+_ON_ITS_WAY = (DeploymentStatus.WANTED, DeploymentStatus.SENDING, DeploymentStatus.LIVE, DeploymentStatus.STOPPING)
+
+
+def due_after_deadline(now: datetime) -> datetime:
+    """When workers take over from the request that works on a row, should it not come back."""
+    return now + DEADLINE + timedelta(seconds=2)
+
+
+def bring_there(deployment_id: UUID, *, is_there: Callable[[BotDeployment], bool]) -> BotDeployment:
+    """Work on a deployment, or wait while somebody else does, until it is there, cannot get there soon, or the deadline
+    is over. Returns the row as it then is; workers go on with it."""
+    deadline = time.monotonic() + DEADLINE.total_seconds()
+    gateway = configured_gateway(timeout_s=_CALL_TIMEOUT_S, deadline=deadline)
+    if gateway is not None:
+        reconcile_deployment(
+            deployment_id=deployment_id,
+            looker=Looker(gateway, fresh_for=timedelta(seconds=0.3)),
+            may_send_secrets=False,
+            watch_until=deadline - 0.5,
+        )
+    while True:
+        with RECONCILER.transaction():
+            row = BotDeployment.objects.get(id=deployment_id)
+        # A message says why it must be tried again later.
+        cannot_soon = gateway is None or row.message or row.status not in _ON_ITS_WAY
+        if is_there(row) or cannot_soon or time.monotonic() > deadline:
+            break
+        time.sleep(_ASK_AGAIN_S)
+    if row.status not in (DeploymentStatus.ENDED, DeploymentStatus.FAILED):
+        nudge_workers()
+    return row

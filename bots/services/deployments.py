@@ -1,0 +1,104 @@
+"""A deployment's row: opened once, worked on by whoever holds its lease, changed only by them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.db.models import Max, Q
+
+from bots.models import Bot, BotDeployment
+from bots.rules.names import requested_name
+from bots.rules.words import OPEN_DEPLOYMENTS, DeploymentStatus
+from ground.scope import system_scope
+
+LEASE = timedelta(seconds=100)
+SETTLED = (DeploymentStatus.ENDED, DeploymentStatus.FAILED)
+RECONCILER = system_scope("reconciler")
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    deployment_id: UUID
+    token: UUID
+
+
+def open_deployment(bot: Bot, *, requested_by: str, now: datetime) -> BotDeployment:
+    """A new deployment to work on. The caller holds the bot's row; a second open one violates a constraint."""
+    last = BotDeployment.objects.filter(bot_id=bot.id).aggregate(last=Max("sequence"))["last"] or 0
+    return BotDeployment.objects.create(
+        bot_id=bot.id,
+        client_id=bot.client_id,
+        sequence=last + 1,
+        status=DeploymentStatus.WANTED,
+        requested_name=requested_name(bot.id, last + 1),
+        config=bot.config,
+        requested_by=requested_by,
+        due_at=now,
+    )
+
+
+def current_deployment(bot_id: UUID) -> BotDeployment | None:
+    """The newest deployment of a bot; an open one is always the newest."""
+    return BotDeployment.objects.filter(bot_id=bot_id).order_by("-sequence").first()
+
+
+def open_one(bot_id: UUID) -> BotDeployment | None:
+    return BotDeployment.objects.filter(bot_id=bot_id, status__in=OPEN_DEPLOYMENTS).first()
+
+
+def claim(deployment_id: UUID, *, now: datetime, lease: timedelta = LEASE) -> Lease | None:
+    """The right to work on a deployment for a while, or None while somebody else has it."""
+    token = uuid4()
+    with RECONCILER.transaction():
+        taken = (
+            BotDeployment.objects.filter(Q(lease_until=None) | Q(lease_until__lte=now), id=deployment_id)
+            .exclude(status__in=SETTLED)
+            .update(lease_until=now + lease, lease_token=token)
+        )
+    return Lease(deployment_id, token) if taken else None
+
+
+def release(lease: Lease) -> None:
+    with RECONCILER.transaction():
+        _held(lease).update(lease_until=None, lease_token=None)
+
+
+def change(lease: Lease, *, only: tuple[DeploymentStatus, ...], **changes: Any) -> bool:
+    """Change the row if the lease is still held and the status still one of ``only``. Joins an open transaction."""
+    with RECONCILER.transaction():
+        return bool(_held(lease).filter(status__in=only).update(**changes))
+
+
+def due_deployments(*, now: datetime, limit: int) -> list[UUID]:
+    """Deployments that somebody should look at, longest waiting first."""
+    with RECONCILER.transaction():
+        return list(
+            BotDeployment.objects.filter(Q(lease_until=None) | Q(lease_until__lte=now), due_at__lte=now)
+            .exclude(status__in=SETTLED)
+            .order_by("due_at")
+            .values_list("id", flat=True)[:limit]
+        )
+
+
+def schedule(deployment_id: UUID, *, at: datetime) -> None:
+    """When a worker looks at it next. Inside the caller's transaction."""
+    BotDeployment.objects.filter(id=deployment_id).update(due_at=at)
+
+
+def nudge_workers() -> None:
+    """Shorten the wait for the next tick; without a broker the tick finds the row all the same."""
+    from kombu.exceptions import OperationalError
+
+    from bots import tasks
+
+    try:
+        tasks.reconcile_bots.apply_async(expires=10, retry=False)
+    except OperationalError:
+        return
+
+
+def _held(lease: Lease) -> Any:
+    return BotDeployment.objects.filter(id=lease.deployment_id, lease_token=lease.token)

@@ -1,0 +1,97 @@
+"""Wanting a bot to run: the wish is stored first, then Hummingbot is asked, with a deadline."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from bots.gateways.connect import configured_gateway
+from bots.models import Bot, BotDeployment
+from bots.rules.words import DeploymentStatus, DesiredStatus, HealthStatus, ReportedStatus, RuntimeKind, RuntimeStatus
+from bots.services.ask_hummingbot import bring_there, due_after_deadline
+from bots.services.deployments import current_deployment, open_deployment, schedule
+from bots.services.manage_bots import find_template, lock_bot
+from bots.services.set_health import set_health
+from bots.services.store_wish import store_wish
+from ground.errors import Conflict, Forbidden, NotReady
+from ground.scope import Scope
+
+_OVER = (DeploymentStatus.ENDED, DeploymentStatus.FAILED, DeploymentStatus.RETIRING)
+
+
+def start_bot(*, scope: Scope, bot_id: UUID, now: datetime, reason: str = "") -> str:
+    """``started``, ``already_running``, or ``starting`` when a worker goes on with it.
+
+    Raises NotFound, Forbidden, NotReady when the bot needs a Hummingbot and none is configured, and Conflict with the
+    reason when Hummingbot refused at once; the wish then stays, and the bot's status is error.
+    """
+    if not scope.can_manage:
+        raise Forbidden("This key may only read.")
+    with scope.transaction(reason=reason or "start"):
+        bot = lock_bot(scope, bot_id)
+        if bot.runtime_kind != RuntimeKind.HUMMINGBOT:
+            return _say_started(scope, bot, now, reason)
+        _check_can_start(bot)
+        deployment = _wanted_deployment(scope, bot, now)
+        if deployment is None:
+            return "already_running"
+        if bot.desired_status != DesiredStatus.RUNNING or deployment.due_at == now:
+            _want(scope, bot, now, reason)
+            schedule(deployment.id, at=due_after_deadline(now))
+    return _answer(bring_there(deployment.id, is_there=_is_confirmed))
+
+
+def _say_started(scope: Scope, bot: Bot, now: datetime, reason: str) -> str:
+    """Nothing is sent: somebody else runs it."""
+    if bot.desired_status == DesiredStatus.RUNNING and bot.reported_status == ReportedStatus.RUNNING:
+        return "already_running"
+    _want(scope, bot, now, reason)
+    return "started"
+
+
+def _want(scope: Scope, bot: Bot, now: datetime, reason: str) -> None:
+    store_wish(
+        bot, desired=DesiredStatus.RUNNING, said=ReportedStatus.RUNNING, actor=scope.actor, reason=reason, now=now
+    )
+    set_health(bot, status=HealthStatus.UNKNOWN, message=f"started by {scope.actor}, not checked yet", now=now)
+
+
+def _check_can_start(bot: Bot) -> None:
+    if configured_gateway() is None:
+        raise NotReady(
+            "No Hummingbot is configured: set HUMMINGBOT_API_URL, or make the bot external.",
+            code="hummingbot_not_configured",
+            retry_after_s=60,
+        )
+    if find_template(bot.strategy) is None:
+        raise Conflict(f"No template is named {bot.strategy}, so Hummingbot cannot run this bot.", code="no_template")
+
+
+def _wanted_deployment(scope: Scope, bot: Bot, now: datetime) -> BotDeployment | None:
+    """The deployment that is to run: the open one, or a new one (due now); None when it runs already."""
+    latest = current_deployment(bot.id)
+    if latest is None or latest.status in _OVER:
+        return open_deployment(bot, requested_by=scope.actor, now=now)
+    if latest.status != DeploymentStatus.LIVE or bot.desired_status != DesiredStatus.RUNNING:
+        return latest
+    runtime = getattr(bot, "runtime", None)
+    seen = runtime.status if runtime and runtime.instance_name == latest.instance_name else None
+    if seen == RuntimeStatus.EXITED:
+        BotDeployment.objects.filter(id=latest.id).update(status=DeploymentStatus.ENDED, ended_at=now)
+        return open_deployment(bot, requested_by=scope.actor, now=now)
+    if seen in (RuntimeStatus.STOPPED, RuntimeStatus.FAILED, RuntimeStatus.ABSENT):
+        # Its container is up without a strategy: it is taken down, and a new one follows with the current config.
+        latest.status, latest.due_at = DeploymentStatus.STOPPING, now
+        latest.save(update_fields=["status", "due_at"])
+        return latest
+    return None if latest.confirmed_at else latest
+
+
+def _is_confirmed(deployment: BotDeployment) -> bool:
+    return deployment.status == DeploymentStatus.LIVE and deployment.confirmed_at is not None
+
+
+def _answer(deployment: BotDeployment) -> str:
+    if deployment.status == DeploymentStatus.FAILED:
+        raise Conflict(deployment.message, code="deployment_failed")
+    return "started" if _is_confirmed(deployment) else "starting"

@@ -1,0 +1,129 @@
+"""A connector's credentials at Hummingbot: the only place where a secret leaves the bridge, and only from a worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from bots.gateways.hummingbot import HummingbotGateway
+from bots.models import HummingbotCredential
+from bots.rules.credentials import to_hummingbot_fields
+from bots.rules.names import account_name, hummingbot_connector
+from bots.types import ConnectorField
+from clients.models import Connector
+from ground.errors import BadCredentials, InvalidInput, Rejected, Unavailable, UnknownOutcome
+from ground.scope import system_scope
+
+CREDENTIALS = system_scope("hummingbot-credentials")
+
+
+@dataclass(frozen=True, slots=True)
+class _Plain:
+    client_id: UUID
+    account: str
+    connector: str
+    version: int
+    api_key: str = field(repr=False)
+    api_secret: str = field(repr=False)
+    extra: str = field(repr=False)
+
+
+def is_synced(connector: Connector) -> bool:
+    """Whether Hummingbot holds this connector's present credentials. Inside the caller's transaction."""
+    return HummingbotCredential.objects.filter(
+        connector_id=connector.id,
+        synced_version=connector.credentials_version,
+        refused_version__lt=connector.credentials_version,
+    ).exists()
+
+
+def account_of(connector: Connector) -> str:
+    """The Hummingbot account for a connector: its client's. One account holds one set of keys per exchange, so a
+    further connector of the same exchange, told apart by its label, gets an account of its own."""
+    base = account_name(connector.client.account_identifier, connector.client_id)
+    known = (
+        HummingbotCredential.objects.filter(connector_id=connector.id).values_list("account_name", flat=True).first()
+    )
+    if known:
+        return str(known)
+    is_first = not connector.label and connector.name == hummingbot_connector(connector.name)
+    return base if is_first else f"{base}-{connector.id.hex[:8]}"
+
+
+def sync_credentials(*, connector_id: UUID, gateway: HummingbotGateway, now: datetime) -> None:
+    """Give Hummingbot the credentials unless it has this version of them.
+
+    Raises InvalidInput, BadCredentials or Rejected when they cannot be used (the sentence is stored), Unavailable,
+    RateLimited or UnknownOutcome when it could not be told: the same call later is safe.
+    """
+    plain = _read(connector_id)
+    if plain is None:
+        return
+    try:
+        _ensure_account(gateway, plain.account)
+        fields = _fields(gateway, plain.connector)
+        secrets = to_hummingbot_fields(
+            fields, connector=plain.connector, api_key=plain.api_key, api_secret=plain.api_secret, extra=plain.extra
+        )
+        gateway.add_credentials(plain.account, plain.connector, secrets)
+    except (InvalidInput, BadCredentials, Rejected) as error:
+        _record(connector_id, plain, message=error.message, refused_version=plain.version)
+        raise
+    _record(connector_id, plain, message="", synced_version=plain.version, synced_at=now, refused_version=0)
+
+
+def _read(connector_id: UUID) -> _Plain | None:
+    """The credentials to send; None when Hummingbot has them. Raises InvalidInput when there are none."""
+    with CREDENTIALS.transaction():
+        connector = Connector.objects.select_related("client").filter(id=connector_id, retired_at=None).first()
+        if connector is None or not connector.api_key or not connector.api_secret:
+            raise InvalidInput(
+                "The connector has no credentials: add its API key and secret, then start the bot again."
+            )
+        if is_synced(connector):
+            return None
+        return _Plain(
+            client_id=connector.client_id,
+            account=account_of(connector),
+            connector=hummingbot_connector(connector.name),
+            version=connector.credentials_version,
+            api_key=connector.api_key,
+            api_secret=connector.api_secret,
+            extra=connector.passphrase or "",
+        )
+
+
+def _ensure_account(gateway: HummingbotGateway, account: str) -> None:
+    if account in gateway.accounts():
+        return
+    try:
+        gateway.add_account(account)
+    except (Rejected, UnknownOutcome):
+        # Another worker made it meanwhile, or this call did after all.
+        if account not in gateway.accounts():
+            raise
+
+
+def _fields(gateway: HummingbotGateway, connector: str) -> tuple[ConnectorField, ...]:
+    try:
+        return gateway.connector_fields(connector)
+    except Unavailable:
+        # For a connector it does not know Hummingbot fails just as if it were broken.
+        if connector in gateway.connectors():
+            raise
+    raise Rejected(f"Hummingbot has no connector for {connector}.", system="hummingbot")
+
+
+def _record(connector_id: UUID, plain: _Plain, *, message: str, **changes: object) -> None:
+    with CREDENTIALS.transaction():
+        HummingbotCredential.objects.update_or_create(
+            connector_id=connector_id,
+            defaults={"message": message[:500], **changes},
+            create_defaults={
+                "client_id": plain.client_id,
+                "account_name": plain.account,
+                "message": message[:500],
+                **changes,
+            },  # fmt: skip
+        )

@@ -1,0 +1,276 @@
+"""Bots in a Hummingbot that speaks the recorded contract: what is wanted, sent, lost, found again and observed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from bots.gateways.hummingbot import HummingbotGateway
+from bots.models import Bot, BotDeployment, HummingbotState
+from bots.selectors import bot_status
+from bots.services.poll_hummingbot import poll_hummingbot
+from bots.services.reconcile_bots import reconcile_due
+from bots.services.start_bot import start_bot
+from bots.services.stop_bot import stop_bot
+from bots.services.sync_credentials import sync_credentials
+from ground.errors import Conflict
+from sandbox.testing import Sandbox, start
+from tests.fixtures import OPERATOR, Cast, make_bot
+
+pytestmark = pytest.mark.usefixtures("database")
+DEPLOY = "/bot-orchestration/deploy-v2-controllers"
+
+
+@dataclass
+class Desk:
+    """The sandbox and the bridge's workers, whose clock can be put forward."""
+
+    sandbox: Sandbox
+    cast: Cast
+    bot: UUID
+    ahead: timedelta = timedelta()
+
+    def clock(self) -> datetime:
+        return timezone.now() + self.ahead
+
+    def gateway(self) -> HummingbotGateway:
+        return HummingbotGateway(self.sandbox.hummingbot_url, "admin", "admin", timeout_s=5)
+
+    def start(self) -> str:
+        return start_bot(scope=OPERATOR, bot_id=self.bot, now=timezone.now())
+
+    def stop(self) -> str:
+        return stop_bot(scope=OPERATOR, bot_id=self.bot, now=timezone.now())
+
+    def work(self, *, later_s: float = 0) -> None:
+        self.ahead += timedelta(seconds=later_s)
+        reconcile_due(gateway=self.gateway(), clock=self.clock)
+
+    def poll(self) -> None:
+        poll_hummingbot(gateway=self.gateway(), clock=self.clock, force=True)
+
+    def deploys(self) -> int:
+        return len(self.sandbox.calls(system="hummingbot", path=DEPLOY, method="POST"))
+
+    def deployment(self) -> BotDeployment:
+        return BotDeployment.objects.filter(bot_id=self.bot).latest("sequence")
+
+    def status(self) -> str:
+        return bot_status(OPERATOR, self.bot)
+
+    def runtime(self) -> Any:
+        return Bot.objects.select_related("runtime").get(id=self.bot).runtime
+
+    def work_until(self, condition: Callable[[], bool]) -> None:
+        def tried() -> bool:
+            self.work(later_s=1)
+            return condition()
+
+        self.sandbox.wait_until(tried, timeout_s=20)
+
+
+@pytest.fixture
+def desk(cast: Cast, settings: Any) -> Iterator[Desk]:
+    with start() as sandbox:
+        settings.HUMMINGBOT_API_URL = sandbox.hummingbot_url
+        settings.HUMMINGBOT_API_USERNAME, settings.HUMMINGBOT_API_PASSWORD = "admin", "admin"
+        sandbox.add_key("kucoin", "key-of-acme-0123456789", "secret-of-acme", passphrase="memo-of-acme")
+        bot = make_bot("client_acme", runtime_kind="hummingbot", name="sharp", config={"order_amount": 1600})
+        yield Desk(sandbox, cast, bot)
+
+
+@pytest.fixture
+def keyed(desk: Desk) -> Desk:
+    """A worker has given Hummingbot the client's keys before."""
+    connector = Bot.objects.get(id=desk.bot).connector_id
+    sync_credentials(connector_id=connector, gateway=desk.gateway(), now=timezone.now())
+    return desk
+
+
+def test_start_deploys_the_config_and_is_confirmed_by_what_is_observed(keyed: Desk) -> None:
+    assert keyed.start() == "started"
+    row = keyed.deployment()
+    assert (row.status, row.was_adopted, row.instance_name.startswith(row.requested_name + "-")) == (
+        "live",
+        False,
+        True,
+    )
+    assert keyed.status() == "running"
+    assert keyed.sandbox.containers() == {row.instance_name: "running"}
+    config = keyed.gateway().controller_config(row.requested_name).content
+    assert (config["trading_pair"], config["total_amount_quote"]) == ("BTC-USDT", 1600)
+    assert keyed.start() == "already_running"
+    assert keyed.deploys() == 1
+
+
+def test_credentials_are_sent_by_a_worker_before_the_first_deployment(desk: Desk) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(_in_thread, desk.start)
+        desk.work_until(lambda: answer.done())
+    assert answer.result() in ("started", "starting")
+    desk.work_until(lambda: desk.status() == "running")
+    assert desk.deploys() == 1
+
+
+def _in_thread(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    finally:
+        connections.close_all()
+
+
+def test_twenty_parallel_starts_make_one_deployment(keyed: Desk) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: _in_thread(keyed.start), range(20)))
+    assert set(answers) <= {"started", "starting", "already_running"}
+    assert keyed.deploys() == 1
+    assert BotDeployment.objects.filter(bot_id=keyed.bot).count() == 1
+    assert len(keyed.sandbox.containers()) == 1
+
+
+def test_deploy_whose_answer_is_lost_is_found_and_adopted_and_never_repeated(keyed: Desk) -> None:
+    keyed.sandbox.fault("hummingbot", "lost_answer", path=DEPLOY)
+    assert keyed.start() in ("started", "starting")
+    keyed.work_until(lambda: keyed.status() == "running")
+    row = keyed.deployment()
+    assert (row.status, row.was_adopted, row.sequence) == ("live", True, 1)
+    assert keyed.sandbox.containers() == {row.instance_name: "running"}
+    assert keyed.deploys() == 1
+
+
+def test_deploy_that_left_no_trace_fails_after_a_minute_and_only_a_person_starts_again(keyed: Desk) -> None:
+    keyed.sandbox.fault("hummingbot", "drop", path=DEPLOY, remaining=1)
+    assert keyed.start() == "starting"
+    began = keyed.clock()
+    keyed.work_until(lambda: keyed.deployment().status == "failed")
+    row = keyed.deployment()
+    assert row.clean_lookups >= 3
+    assert row.ended_at is not None
+    assert row.ended_at - began >= timedelta(seconds=58)
+    assert keyed.status() == "error"
+    keyed.work(later_s=600)
+    assert keyed.deploys() == 1
+    assert keyed.start() == "started"
+    assert keyed.deployment().sequence == 2
+
+
+def test_killed_container_shows_within_one_poll_while_the_wish_stays(keyed: Desk) -> None:
+    keyed.start()
+    keyed.sandbox.fault(f"bot:{keyed.deployment().instance_name}", "dead")
+    keyed.poll()
+    assert (keyed.runtime().status, keyed.status()) == ("exited", "error")
+    assert Bot.objects.get(id=keyed.bot).desired_status == "running"
+    assert keyed.start() == "started", "a person may start it again"
+    assert keyed.deployment().sequence == 2
+
+
+def test_container_gone_without_trace_is_unknown_after_three_polls(keyed: Desk) -> None:
+    keyed.start()
+    keyed.sandbox.fault(f"bot:{keyed.deployment().instance_name}", "vanished")
+    keyed.sandbox.advance(60)
+    seen = []
+    for _ in range(3):
+        keyed.poll()
+        seen.append(keyed.runtime().status)
+    assert seen == ["running", "running", "unknown"]
+    assert keyed.status() == "unknown"
+
+
+def test_stop_is_confirmed_and_its_container_retired(keyed: Desk) -> None:
+    keyed.start()
+    assert keyed.stop() == "stopped"
+    assert keyed.status() == "stopped"
+    assert keyed.stop() == "already_stopped"
+    keyed.sandbox.advance(60)
+    keyed.work_until(lambda: keyed.deployment().status == "ended")
+    assert set(keyed.sandbox.containers().values()) <= {"none", "exited"}
+    assert keyed.start() == "started", "each start is a new deployment"
+    assert keyed.deployment().sequence == 2
+
+
+def test_start_with_hummingbot_away_keeps_the_wish_and_goes_on_when_it_is_back(keyed: Desk) -> None:
+    keyed.sandbox.fault("hummingbot", "down")
+    assert keyed.start() == "starting"
+    assert keyed.status() == "starting"
+    keyed.sandbox.clear_faults()
+    keyed.work_until(lambda: keyed.status() == "running")
+    assert keyed.deploys() == 1
+
+
+def test_failed_poll_keeps_what_was_last_known(keyed: Desk) -> None:
+    keyed.start()
+    keyed.poll()
+    before = keyed.runtime()
+    keyed.sandbox.fault("hummingbot", "html")
+    for _ in range(3):
+        keyed.poll()
+    state = HummingbotState.objects.get()
+    assert (state.failures, bool(state.error)) == (3, True)
+    after = keyed.runtime()
+    assert (after.status, after.observed_at) == (before.status, before.observed_at)
+    keyed.sandbox.clear_faults()
+    keyed.poll()
+    state = HummingbotState.objects.get()
+    assert (state.failures, state.error, state.version) == (0, "", "1.0.1")
+
+
+def test_refused_credentials_stop_the_deployment_with_a_sentence_and_no_secret(desk: Desk) -> None:
+    desk.sandbox.fault("key:key-of-acme-0123456789", "revoked")
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(_in_thread, desk.start)
+        desk.work_until(lambda: answer.done())
+    with pytest.raises(Conflict) as caught:
+        answer.result()
+    assert caught.value.message == desk.deployment().message
+    assert "kucoin refused the credentials" in caught.value.message
+    assert "key-of-acme" not in caught.value.message
+    assert (desk.status(), desk.deploys()) == ("error", 0)
+
+
+def test_refused_deploy_is_not_retried(keyed: Desk) -> None:
+    connector = Bot.objects.get(id=keyed.bot).connector
+    assert connector is not None
+    connector.api_key = connector.api_secret = connector.passphrase = None
+    connector.credentials_version += 1
+    connector.save()
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(_in_thread, keyed.start)
+        keyed.work_until(lambda: answer.done())
+    with pytest.raises(Conflict, match="no credentials"):
+        answer.result()
+    keyed.work(later_s=900)
+    assert keyed.deploys() == 0
+
+
+def test_many_beats_poll_once(keyed: Desk) -> None:
+    keyed.poll()
+    before = len(keyed.sandbox.calls(system="hummingbot", path="/bot-orchestration/status"))
+    keyed.ahead += timedelta(seconds=11)
+    with ThreadPoolExecutor(4) as pool:
+        polled = list(
+            pool.map(
+                lambda _: _in_thread(lambda: poll_hummingbot(gateway=keyed.gateway(), clock=keyed.clock)), range(8)
+            )
+        )
+    assert polled.count(True) == 1
+    assert len(keyed.sandbox.calls(system="hummingbot", path="/bot-orchestration/status")) == before + 1
+
+
+def test_external_bot_records_what_was_said_and_nothing_is_sent(keyed: Desk) -> None:
+    bot = make_bot("client_acme", name="elsewhere")
+    before = len(keyed.sandbox.calls(system="hummingbot"))
+    now = timezone.now()
+    words = [start_bot(scope=OPERATOR, bot_id=bot, now=now) for _ in range(2)]
+    assert (words, bot_status(OPERATOR, bot)) == (["started", "already_running"], "running")
+    words = [stop_bot(scope=OPERATOR, bot_id=bot, now=now) for _ in range(2)]
+    assert (words, bot_status(OPERATOR, bot)) == (["stopped", "already_stopped"], "stopped")
+    assert len(keyed.sandbox.calls(system="hummingbot")) == before
+    assert BotDeployment.objects.filter(bot_id=bot).count() == 0

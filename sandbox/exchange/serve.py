@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandbox.exchange import binance, kucoin
+from sandbox.exchange import binance, gate, kucoin, okx
 from sandbox.exchange.venue import Desk, Refused, Venue
 from sandbox.http import Call, Reply, answer
 
 if TYPE_CHECKING:
     from sandbox.world import World
 
-VENUES: dict[str, Venue] = kucoin.VENUES | binance.VENUES
+VENUES: dict[str, Venue] = kucoin.VENUES | binance.VENUES | gate.VENUES | okx.VENUES
 
 
 def venue(call: Call) -> Venue | None:

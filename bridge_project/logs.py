@@ -41,3 +41,4 @@ def configure(options: dict[str, Any]) -> None:
     for name in ("ccxt", "urllib3", "requests", "aiohttp", "asyncio", "kombu", "amqp", "redis", "psycopg"):
         logging.getLogger(name).setLevel(max(logging.INFO, root.level))
     logging.getLogger("django.db.backends").setLevel(logging.INFO)
+    logging.getLogger("django.request").setLevel(logging.ERROR)  # refusals are answers, not events

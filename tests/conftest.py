@@ -30,4 +30,4 @@ def broker() -> Iterator[redis.Redis]:
         client.flushdb()
 
 
-from tests.fixtures import cast, database  # noqa: E402, F401 - fixtures that need Django's settings
+from tests.fixtures import cast, database, django_db_setup  # noqa: E402, F401 - fixtures that need Django's settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from uuid import UUID
 import pytest
 from django.db import connection, connections
 from django.test import Client as HttpClient
+from django.test.utils import setup_databases, teardown_databases
 
 from bots.services.manage_bots import create_bot
 from bots.services.ship_templates import ship_templates
@@ -21,6 +23,19 @@ from ground.scope import Scope, close_primed, system_scope
 
 OPERATOR = Scope(actor="operator:tests")
 EVM = "0x6CC52d4b397E0DdFDcd1ecbB37902003C4801685"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
+    """One migrated database a process, whichever aliases its tests use; several processes have one each."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker:
+        connection.settings_dict.setdefault("TEST", {})["NAME"] = f"test_bridge_{worker}"
+    with django_db_blocker.unblock():
+        kept = setup_databases(verbosity=0, interactive=False)
+        yield
+        connections.close_all()
+        teardown_databases(kept, verbosity=0)
 
 
 @pytest.fixture

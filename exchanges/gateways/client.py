@@ -25,6 +25,10 @@ _ANSWERED: dict[str, dict[str, Any]] = {
 }
 
 
+# Codes that ccxt takes for less than they are.
+_CODES: dict[str, dict[str, str]] = {"mexc": {"10072": "AuthenticationError"}}  # invalid access key
+
+
 @functools.cache
 def ccxt_module() -> ModuleType:
     """ccxt itself; takes half a second the first time, so workers call this once before they fork."""
@@ -68,6 +72,8 @@ def build(
     client._wire = wire
     client.has["fetchCurrencies"] = False  # a second, often signed, call that trades and tickers do not need
     _narrow(client, exchange, market_type)
+    for code, error in _CODES.get(exchange, {}).items():
+        client.exceptions["exact"][code] = getattr(ccxt_module(), error)
     return client
 
 

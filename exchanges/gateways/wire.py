@@ -34,6 +34,7 @@ class Wire:
     heard: Heard = field(default_factory=Heard)
     answers: list[Any] = field(default_factory=list)  # the parsed answers of this operation, in order
     failures: list[tuple[Exception, Heard]] = field(default_factory=list)  # also those that ccxt swallows
+    rows_of_known_markets: int = 0  # trades ccxt parsed, also those that it then filters out
     replay: list[Any] | None = None  # when set, nothing is sent and these are the answers
 
     def begin(self) -> None:
@@ -42,6 +43,7 @@ class Wire:
         self.heard = Heard()
         self.answers = []
         self.failures = []
+        self.rows_of_known_markets = 0
 
     def remaining_s(self) -> float:
         """Seconds left for this operation, counted from its first request."""
@@ -73,6 +75,8 @@ class BoundedSession(requests.Session):
         response = super().request(method, url, **kwargs)
         try:
             response._content = self._read(response)  # what requests itself keeps the body in
+        except requests.RequestException:
+            raise
         except urllib3.exceptions.ReadTimeoutError:
             raise requests.ReadTimeout("the body did not arrive in time") from None
         except (urllib3.exceptions.HTTPError, OSError):
@@ -97,6 +101,7 @@ class BoundedSession(requests.Session):
 class Transport:
     """Laid over a ccxt exchange class (see ``client.build``): its fetch, with what the wire adds."""
 
+    markets: Any
     _wire: Wire
     _bad_response: type[Exception]
     _ccxt_error: type[Exception]
@@ -146,6 +151,13 @@ class Transport:
         if not is_readable and (heard.status or 0) < _ERROR_STATUS:
             raise self._bad_response("neither an object nor a list")
         return value
+
+    def parse_trade(self, *args: Any, **kwargs: Any) -> Any:
+        """Parses a row, and notes that there was one: ccxt filters rows of other markets out without a word."""
+        trade = super().parse_trade(*args, **kwargs)  # type: ignore[misc]
+        if isinstance(trade, dict) and trade.get("symbol") in (self.markets or {}):
+            self._wire.rows_of_known_markets += 1
+        return trade
 
     def handle_http_status_code(self, *args: Any) -> Any:
         """ccxt knew no code of the exchange's and goes by the status: worth knowing, for it guesses coarsely."""

@@ -20,6 +20,7 @@ from bots.rules.words import (
     TemplateKind,
 )
 from clients.models import Client, Connector, one_of
+from ground.fields import ExactJSONField
 
 
 class BotTemplate(models.Model):
@@ -31,9 +32,9 @@ class BotTemplate(models.Model):
     kind = models.CharField(max_length=16, choices=[(k, k) for k in TemplateKind], default=TemplateKind.CONTROLLER)
     controller_type = models.CharField(max_length=64, blank=True, default="")
     controller_name = models.CharField(max_length=64, help_text="Hummingbot's controller or script.")
-    defaults = models.JSONField(default=dict, blank=True)
-    schema = models.JSONField(default=dict, blank=True, help_text="JSON Schema of a bot's config.")
-    mapping = models.JSONField(default=dict, blank=True, help_text="Hummingbot's config key: value or {placeholder}.")
+    defaults = ExactJSONField(default=dict, blank=True)
+    schema = ExactJSONField(default=dict, blank=True, help_text="JSON Schema of a bot's config.")
+    mapping = ExactJSONField(default=dict, blank=True, help_text="Hummingbot's config key: value or {placeholder}.")
     is_enabled = models.BooleanField(default=True)
     is_shipped = models.BooleanField(default=False, editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -60,7 +61,7 @@ class Bot(models.Model):
     name = models.CharField(max_length=200)
     pair = models.CharField(max_length=40, help_text="BASE/QUOTE")
     strategy = models.CharField(max_length=64)
-    config = models.JSONField(default=dict, blank=True)
+    config = ExactJSONField(default=dict, blank=True)
     runtime_kind = models.CharField(max_length=16, choices=[(k, k) for k in RuntimeKind])
 
     desired_status = models.CharField(
@@ -218,7 +219,7 @@ class BotDeployment(models.Model):
     status = models.CharField(max_length=16, choices=[(s, s) for s in DeploymentStatus], default=DeploymentStatus.WANTED)
     requested_name = models.CharField(max_length=120, help_text="Hummingbot adds a -YYYYMMDD-HHMMSS suffix to it.")
     instance_name = models.CharField(max_length=200, blank=True, default="", help_text="The name with its suffix.")
-    config = models.JSONField(default=dict, help_text="The config that was deployed.")
+    config = ExactJSONField(default=dict, help_text="The config that was deployed.")
     was_adopted = models.BooleanField(default=False, help_text="Found by a look-up after a lost answer.")
     message = models.CharField(max_length=500, blank=True, default="")
     attempts = models.PositiveIntegerField(default=0)

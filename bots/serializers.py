@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from bots.rules.words import BotStatus, HealthStatus, RuntimeKind
-from clients.serializers import PaginationShown, StrictSerializer
+from clients.serializers import JSONObjectField, PaginationShown, StrictSerializer
 
 MINUTES = {
     "max_digits": 12, "decimal_places": 4, "required": False, "allow_null": True, "min_value": Decimal("0.01"),
@@ -22,17 +22,12 @@ class BotChange(StrictSerializer):
     connector_id = serializers.UUIDField(required=False, allow_null=True)
     pair = serializers.CharField(max_length=40, required=False)
     strategy = serializers.CharField(max_length=64, required=False)
-    config = serializers.JSONField(required=False)
+    config = JSONObjectField(required=False)
     runtime_kind = serializers.ChoiceField(
         choices=[str(RuntimeKind.HUMMINGBOT), str(RuntimeKind.EXTERNAL)], required=False
     )
     stale_minutes = serializers.DecimalField(**MINUTES)
     stopped_minutes = serializers.DecimalField(**MINUTES)
-
-    def validate_config(self, value: Any) -> Any:
-        if not isinstance(value, dict):
-            raise serializers.ValidationError("Must be a JSON object.")
-        return value
 
 
 class BotInput(BotChange):

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from clients.rules.words import ClientStatus, KeyKind, KeyScope
 from ground.encrypted import EncryptedTextField
+from ground.fields import ExactJSONField
 
 
 def one_of(column: str, words: Any, name: str) -> models.CheckConstraint:
@@ -28,7 +29,7 @@ class Client(models.Model):
     status = models.CharField(max_length=16, default=ClientStatus.ACTIVE, choices=[(s, s) for s in ClientStatus])
     tier = models.CharField(max_length=50, blank=True, default="standard")
     management_mode = models.CharField(max_length=50, blank=True, default="managed")
-    settings = models.JSONField(default=dict, blank=True)
+    settings = ExactJSONField(default=dict, blank=True)
     source = models.CharField(max_length=50, blank=True, default="", help_text="The old system this row came from.")
     source_id = models.CharField(max_length=200, blank=True, default="")
     deletion_requested_at = models.DateTimeField(null=True, blank=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 SECRET = {"required": False, "allow_blank": True, "max_length": 4096, "write_only": True, "trim_whitespace": True}
@@ -22,6 +23,19 @@ class StrictSerializer(serializers.Serializer[Any]):
         if wrong:
             raise serializers.ValidationError(wrong)
         return super().to_internal_value(data)
+
+
+@extend_schema_field({"type": "object", "additionalProperties": True})
+class JSONObjectField(serializers.Field):
+    """A JSON object, taken as it stands: its numbers are Decimals already."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            raise serializers.ValidationError("Must be a JSON object.")
+        return data
+
+    def to_representation(self, value: Any) -> Any:
+        return value
 
 
 class WalletInput(StrictSerializer):
@@ -49,12 +63,7 @@ class ClientChange(StrictSerializer):
     tier = serializers.CharField(max_length=50, required=False, allow_blank=True)
     management_mode = serializers.CharField(max_length=50, required=False, allow_blank=True)
     status = serializers.ChoiceField(choices=["active", "suspended"], required=False)
-    settings = serializers.JSONField(required=False)
-
-    def validate_settings(self, value: Any) -> Any:
-        if not isinstance(value, dict):
-            raise serializers.ValidationError("Must be a JSON object.")
-        return value
+    settings = JSONObjectField(required=False)
 
 
 class ClientInput(ClientChange):

@@ -29,6 +29,10 @@ class ScopedView(APIView):
     def scope(self) -> Scope:
         return cast(Scope, self.request.user)
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        if request.method != "OPTIONS":  # a browser asks what it may send before it sends a key
+            super().initial(request, *args, **kwargs)
+
     def check_permissions(self, request: Request) -> None:
         super().check_permissions(request)
         method = cast(str, request.method)

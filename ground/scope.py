@@ -54,12 +54,12 @@ class Scope:
         if current is not None and not current.primed:
             if current.scope != self:
                 raise RuntimeError("A transaction of another scope is open; finish it first.")
+            _give_reason(current, reason)
             yield
             return
         if current is not None and current.scope == self:
             current.primed = False
-            if reason:
-                _execute(self.alias, "SELECT set_config('app.reason', %s, true)", [reason])
+            _give_reason(current, reason)
         else:
             close_primed()
             current = _begin(self, _SET_CONTEXT, [str(self.client_id or ""), self.actor, reason])[0]
@@ -182,6 +182,12 @@ def _execute(alias: str, sql: str, params: list[Any]) -> tuple[Any, ...] | None:
         cursor.execute(sql, params)
         row: tuple[Any, ...] | None = cursor.fetchone()
         return row
+
+
+def _give_reason(current: _OpenTransaction, reason: str) -> None:
+    """Tell the audit why; the innermost service that says so knows best."""
+    if reason:
+        _execute(current.alias, "SELECT set_config('app.reason', %s, true)", [reason])
 
 
 def _finish(current: _OpenTransaction) -> Iterator[None]:

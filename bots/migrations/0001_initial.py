@@ -5,6 +5,8 @@ import django.core.validators
 import django.db.models.deletion
 import django.db.models.functions.datetime
 import uuid
+import ground.fields
+import ground.http
 from django.db import migrations, models
 
 
@@ -25,7 +27,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=200)),
                 ('pair', models.CharField(help_text='BASE/QUOTE', max_length=40)),
                 ('strategy', models.CharField(max_length=64)),
-                ('config', models.JSONField(blank=True, default=dict)),
+                ("config", ground.fields.ExactJSONField(decoder=ground.http.ExactJSONDecoder, encoder=ground.http.ExactJSONEncoder, blank=True, default=dict)),
                 ('runtime_kind', models.CharField(choices=[(bots.rules.words.RuntimeKind['HUMMINGBOT'], bots.rules.words.RuntimeKind['HUMMINGBOT']), (bots.rules.words.RuntimeKind['EXTERNAL'], bots.rules.words.RuntimeKind['EXTERNAL']), (bots.rules.words.RuntimeKind['ARENA'], bots.rules.words.RuntimeKind['ARENA'])], max_length=16)),
                 ('desired_status', models.CharField(choices=[(bots.rules.words.DesiredStatus['CREATED'], bots.rules.words.DesiredStatus['CREATED']), (bots.rules.words.DesiredStatus['RUNNING'], bots.rules.words.DesiredStatus['RUNNING']), (bots.rules.words.DesiredStatus['STOPPED'], bots.rules.words.DesiredStatus['STOPPED'])], default=bots.rules.words.DesiredStatus['CREATED'], editable=False, max_length=16)),
                 ('desired_at', models.DateTimeField(editable=False, null=True)),
@@ -92,7 +94,7 @@ class Migration(migrations.Migration):
                 ('status', models.CharField(choices=[(bots.rules.words.DeploymentStatus['WANTED'], bots.rules.words.DeploymentStatus['WANTED']), (bots.rules.words.DeploymentStatus['SENDING'], bots.rules.words.DeploymentStatus['SENDING']), (bots.rules.words.DeploymentStatus['UNKNOWN_OUTCOME'], bots.rules.words.DeploymentStatus['UNKNOWN_OUTCOME']), (bots.rules.words.DeploymentStatus['LIVE'], bots.rules.words.DeploymentStatus['LIVE']), (bots.rules.words.DeploymentStatus['STOPPING'], bots.rules.words.DeploymentStatus['STOPPING']), (bots.rules.words.DeploymentStatus['RETIRING'], bots.rules.words.DeploymentStatus['RETIRING']), (bots.rules.words.DeploymentStatus['ENDED'], bots.rules.words.DeploymentStatus['ENDED']), (bots.rules.words.DeploymentStatus['FAILED'], bots.rules.words.DeploymentStatus['FAILED'])], default=bots.rules.words.DeploymentStatus['WANTED'], max_length=16)),
                 ('requested_name', models.CharField(help_text='Hummingbot adds a -YYYYMMDD-HHMMSS suffix to it.', max_length=120)),
                 ('instance_name', models.CharField(blank=True, default='', help_text='The name with its suffix.', max_length=200)),
-                ('config', models.JSONField(default=dict, help_text='The config that was deployed.')),
+                ("config", ground.fields.ExactJSONField(decoder=ground.http.ExactJSONDecoder, encoder=ground.http.ExactJSONEncoder, default=dict, help_text='The config that was deployed.')),
                 ('was_adopted', models.BooleanField(default=False, help_text='Found by a look-up after a lost answer.')),
                 ('message', models.CharField(blank=True, default='', max_length=500)),
                 ('attempts', models.PositiveIntegerField(default=0)),
@@ -136,9 +138,9 @@ class Migration(migrations.Migration):
                 ('kind', models.CharField(choices=[(bots.rules.words.TemplateKind['CONTROLLER'], bots.rules.words.TemplateKind['CONTROLLER']), (bots.rules.words.TemplateKind['SCRIPT'], bots.rules.words.TemplateKind['SCRIPT'])], default=bots.rules.words.TemplateKind['CONTROLLER'], max_length=16)),
                 ('controller_type', models.CharField(blank=True, default='', max_length=64)),
                 ('controller_name', models.CharField(help_text="Hummingbot's controller or script.", max_length=64)),
-                ('defaults', models.JSONField(blank=True, default=dict)),
-                ('schema', models.JSONField(blank=True, default=dict, help_text="JSON Schema of a bot's config.")),
-                ('mapping', models.JSONField(blank=True, default=dict, help_text="Hummingbot's config key: value or {placeholder}.")),
+                ("defaults", ground.fields.ExactJSONField(decoder=ground.http.ExactJSONDecoder, encoder=ground.http.ExactJSONEncoder, blank=True, default=dict)),
+                ("schema", ground.fields.ExactJSONField(decoder=ground.http.ExactJSONDecoder, encoder=ground.http.ExactJSONEncoder, blank=True, default=dict, help_text="JSON Schema of a bot's config.")),
+                ("mapping", ground.fields.ExactJSONField(decoder=ground.http.ExactJSONDecoder, encoder=ground.http.ExactJSONEncoder, blank=True, default=dict, help_text="Hummingbot's config key: value or {placeholder}.")),
                 ('is_enabled', models.BooleanField(default=True)),
                 ('is_shipped', models.BooleanField(default=False, editable=False)),
                 ('updated_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),

@@ -5,6 +5,8 @@ import django.db.models.deletion
 import django.db.models.functions.datetime
 import ground.encrypted
 import uuid
+import ground.fields
+import ground.http
 from django.db import migrations, models
 
 
@@ -48,7 +50,7 @@ class Migration(migrations.Migration):
                 ('status', models.CharField(choices=[(clients.rules.words.ClientStatus['ACTIVE'], clients.rules.words.ClientStatus['ACTIVE']), (clients.rules.words.ClientStatus['SUSPENDED'], clients.rules.words.ClientStatus['SUSPENDED']), (clients.rules.words.ClientStatus['DELETING'], clients.rules.words.ClientStatus['DELETING'])], default=clients.rules.words.ClientStatus['ACTIVE'], max_length=16)),
                 ('tier', models.CharField(blank=True, default='standard', max_length=50)),
                 ('management_mode', models.CharField(blank=True, default='managed', max_length=50)),
-                ('settings', models.JSONField(blank=True, default=dict)),
+                ("settings", ground.fields.ExactJSONField(decoder=ground.http.ExactJSONDecoder, encoder=ground.http.ExactJSONEncoder, blank=True, default=dict)),
                 ('source', models.CharField(blank=True, default='', help_text='The old system this row came from.', max_length=50)),
                 ('source_id', models.CharField(blank=True, default='', max_length=200)),
                 ('deletion_requested_at', models.DateTimeField(blank=True, null=True)),

@@ -22,13 +22,13 @@ BEGIN
     IF TG_OP = 'UPDATE' THEN
         SELECT jsonb_object_agg(o.key, o.value), jsonb_object_agg(o.key, after_row -> o.key)
           INTO before_row, after_row
-          FROM jsonb_each(before_row) o WHERE o.value IS DISTINCT FROM after_row -> o.key;
+          FROM jsonb_each(before_row - quiet_columns) o WHERE o.value IS DISTINCT FROM after_row -> o.key;
         FOREACH secret IN ARRAY secret_columns LOOP
             IF old_row -> secret IS DISTINCT FROM new_row -> secret THEN
                 after_row := coalesce(after_row, '{}') || jsonb_build_object(secret, '(changed)');
             END IF;
         END LOOP;
-        IF after_row IS NULL OR after_row - quiet_columns = '{}' THEN RETURN NULL; END IF;
+        IF after_row IS NULL THEN RETURN NULL; END IF;
     END IF;
     INSERT INTO audit_log (table_name, row_id, client_id, action, actor, reason, before, after)
     VALUES (

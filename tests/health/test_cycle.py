@@ -1,0 +1,334 @@
+"""A check end to end: real database, real HTTP of the sandbox's exchanges, unmodified ccxt."""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from bots.models import BotHealth, BotStats
+from bots.services.stop_bot import stop_bot
+from clients.models import Connector
+from health import tasks
+from health.models import BotHealthLog, HealthSettings
+from health.services.run_checks import check_bots, claim_due_bots
+from health.services.thin_checks import thin_checks
+from tests.fixtures import OPERATOR, Cast, make_bot
+from tests.health.conftest import ACME_KEY, Monitor, give_second_connector, health_of, hours_ago, logs_of
+
+
+@pytest.mark.parametrize(("minutes_ago", "status"), [(5, "healthy"), (45, "stale"), (150, "stopped"), (9000, "stopped")])
+def test_judges_a_bot_by_the_age_of_its_last_trade(monitor: Monitor, minutes_ago: float, status: str):
+    monitor.traded(minutes_ago)
+    bot = monitor.running_bot()
+    health = monitor.check(bot)
+    assert health.status == status
+    assert abs(health.last_trade_at - (timezone.now() - timedelta(minutes=minutes_ago))) < timedelta(seconds=30)
+    [started, checked] = logs_of(bot)
+    assert (started.previous_status, started.new_status, started.actor) == ("unknown", "unknown", "operator:tests")
+    assert (checked.previous_status, checked.new_status, checked.trade_count) == ("unknown", status, 1)
+    assert checked.reason == health.message and checked.evidence[0]["probe"] == "trades"
+
+
+def test_says_stopped_where_the_exchange_has_no_trade_at_all(monitor: Monitor):
+    health = monitor.check(monitor.running_bot())
+    assert (health.status, health.message) == ("stopped", "No trade of its own was found on BTC/USDT at KuCoin.")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"fault": "html"}, {"fault": "html", "status": 503}, {"fault": "empty"}, {"fault": "garbage"}, {"fault": "cut"},
+        {"fault": "server_error"}, {"fault": "drop"}, {"fault": "rate_limit"}, {"fault": "latency", "seconds": 4},
+    ],
+    ids=lambda fault: "-".join(str(v) for v in fault.values()),
+)
+def test_says_unknown_with_the_last_known_when_no_readable_answer_comes(monitor: Monitor, fault: dict[str, object]):
+    monitor.traded(5)
+    bot = monitor.running_bot()
+    assert monitor.check(bot).status == "healthy"
+    monitor.sandbox.fault("exchange:kucoin", **fault)
+    health = monitor.check(bot)
+    assert health.status == "unknown" and "KuCoin" in health.message
+    assert health.last_known_status == "healthy" and health.last_known_at is not None
+    again = monitor.check(bot)
+    assert (again.status, again.last_known_status) == ("unknown", "healthy")
+    assert again.last_known_at == health.last_known_at
+    monitor.sandbox.clear_faults()
+    back = monitor.check(bot)
+    assert (back.status, back.last_known_status) == ("healthy", None)
+
+
+def test_says_error_when_the_key_is_refused(monitor: Monitor):
+    monitor.traded(5)
+    bot = monitor.running_bot()
+    monitor.sandbox.fault(f"key:{ACME_KEY['api_key']}", "revoked")
+    health = monitor.check(bot)
+    assert health.status == "error" and "KuCoin refused" in health.message
+
+
+def test_says_error_for_a_market_that_the_exchange_does_not_have(monitor: Monitor):
+    health = monitor.check(monitor.running_bot(pair="NOSUCHCOIN/USDT"))
+    assert (health.status, health.message) == ("error", "KuCoin has no spot market NOSUCHCOIN/USDT.")
+
+
+def test_says_unknown_without_credentials_and_for_an_exchange_that_closed(monitor: Monitor):
+    no_key = monitor.check(monitor.running_bot(connector="okx"))
+    assert no_key.status == "unknown" and no_key.message.startswith("There are no credentials for OKX")
+    closed = monitor.check(monitor.running_bot(connector="bitmart"))
+    assert closed.status == "unknown" and closed.message.startswith("BitMart closed in 2026")
+
+
+def test_keeps_a_remembered_trade_when_the_exchange_no_longer_lists_it(monitor: Monitor):
+    monitor.traded(5)
+    bot = monitor.running_bot()
+    first = monitor.check(bot)
+    monitor.sandbox.control("DELETE", "/trades", params={"api_key": ACME_KEY["api_key"]})
+    second = monitor.check(bot)
+    assert (second.status, second.last_trade_at) == ("healthy", first.last_trade_at)
+
+
+def test_does_not_believe_trades_from_the_future(monitor: Monitor):
+    monitor.traded(-60)
+    health = monitor.check(monitor.running_bot())
+    assert health.status == "unknown" and "in the future" in health.message and health.last_trade_at is None
+
+
+def test_uses_a_bots_own_thresholds_before_the_settings_before_the_environment(monitor: Monitor):
+    monitor.traded(45)
+    plain, own = monitor.running_bot(), monitor.running_bot(pair="ETH/USDT", stale_minutes=Decimal(60))
+    monitor.traded(45, pair="ETH/USDT")
+    assert (monitor.check(plain).status, monitor.check(own).status) == ("stale", "healthy")
+    HealthSettings.objects.create(stale_minutes=Decimal("20.5"), stopped_minutes=Decimal("40.5"))
+    assert (monitor.check(plain).status, monitor.check(own).status) == ("stopped", "healthy")
+    assert health_of(plain).thresholds["source"] == "settings"
+
+
+def test_asks_each_connector_with_its_own_key(monitor: Monitor, cast: Cast):
+    """A fault of the old system: its exchange client was kept per account, so a second connector used the first one's key."""
+    monitor.sandbox.add_key("kucoin", "second-key-0123456789", "second-secret", passphrase="second-memo")
+    second = give_second_connector(cast, api_key="second-key-0123456789")
+    first = Connector.objects.get(client_id=cast.acme, label="").id
+    monitor.traded(3, api_key="second-key-0123456789")
+    of_first, of_second = monitor.running_bot(connector_id=first), monitor.running_bot(connector_id=second)
+    monitor.check(of_first, of_second)
+    assert (health_of(of_first).status, health_of(of_second).status) == ("stopped", "healthy")
+
+
+def test_does_not_let_a_bot_look_alive_by_anothers_trades(monitor: Monitor):
+    monitor.traded(3)
+    one, other = monitor.running_bot(name="one"), monitor.running_bot(name="other")
+    monitor.check(one, other)
+    for bot, rival in ((one, "other"), (other, "one")):
+        assert health_of(bot).status == "unknown"
+        assert f"that of {rival}: they share account and pair" in health_of(bot).message
+        assert health_of(bot).last_trade_at is None
+    assert BotStats.objects.get(bot_id=one).buys_24h is None
+
+
+def test_finds_a_rival_that_holds_the_same_key_under_another_connector(monitor: Monitor, cast: Cast):
+    give_second_connector(cast, api_key=ACME_KEY["api_key"])
+    second = Connector.objects.get(client_id=cast.acme, label="second").id
+    first = Connector.objects.get(client_id=cast.acme, label="").id
+    monitor.traded(3)
+    bot = monitor.running_bot(connector_id=first)
+    monitor.running_bot(name="twin", connector_id=second)
+    assert monitor.check(bot).status == "unknown"
+
+
+def test_gives_a_trade_to_the_bot_that_still_ran_when_it_was_made(monitor: Monitor, cast: Cast):
+    monitor.traded(3)
+    bot, retired = monitor.running_bot(name="runs"), monitor.running_bot(name="stopped long ago")
+    stop_bot(scope=OPERATOR, bot_id=retired, now=hours_ago(5))
+    assert monitor.check(bot).status == "healthy"
+
+
+def test_makes_one_call_for_all_bots_of_a_key_and_pair(monitor: Monitor):
+    bots = [monitor.running_bot(name=f"bot {n}") for n in range(3)]
+    monitor.check(*bots)
+    monitor.sandbox.control("DELETE", "/calls")
+    monitor.check(*bots)
+    assert len([call for call in monitor.sandbox.calls() if "fills" in call["path"]]) <= 2  # plain and high-frequency fills
+
+
+def test_stops_asking_with_a_key_that_fails_again_and_again(monitor: Monitor):
+    monitor.check(monitor.running_bot())
+    pairs = ["BTC/USDT", "ETH/USDT", "SOL/USDT", "XRP/USDT", "SHARP/USDT", "DOGE/USDT"]
+    bots = [monitor.running_bot(pair=pair) for pair in pairs]
+    monitor.sandbox.fault("exchange:kucoin", "server_error")
+    monitor.sandbox.control("DELETE", "/calls")
+    monitor.check(*bots)
+    assert {health_of(bot).status for bot in bots} == {"unknown"}
+    assert len(monitor.sandbox.calls()) <= 6
+
+
+def test_tells_the_figures_of_a_day_only_where_the_trades_reach_back(monitor: Monitor):
+    for age, side in ((5, "buy"), (10, "sell"), (20, "buy"), (60 * 30, "buy")):
+        monitor.traded(age, side=side, price="60000", quantity="0.5")
+    bot = monitor.running_bot()
+    monitor.check(bot)
+    stats = BotStats.objects.get(bot_id=bot)
+    assert (stats.buys_24h, stats.sells_24h, stats.volume_24h) == (2, 1, Decimal(90000))
+    assert (stats.last_price, stats.pnl) == (Decimal(60000), None)
+    for n in range(50):
+        monitor.traded(1 + n / 100)
+    monitor.check(bot)
+    stats.refresh_from_db()
+    assert (stats.buys_24h, stats.sells_24h, stats.volume_24h) == (None, None, None)
+
+
+def test_lets_a_stop_during_a_check_win(monitor: Monitor):
+    monitor.traded(5)
+    bot = monitor.running_bot()
+    before = len(logs_of(bot))
+
+    def clock():
+        stop_bot(scope=OPERATOR, bot_id=bot, now=timezone.now())  # while the check is under way
+        return timezone.now()
+
+    stopper = threading.Event()
+
+    def clock_once():
+        if not stopper.is_set():
+            stopper.set()
+            return timezone.now()
+        return clock()
+
+    written = check_bots(bot_ids=[bot], gateways=monitor.gateways, clock=clock_once)
+    health = health_of(bot)
+    assert written == set()
+    assert (health.status, health.message) == ("stopped", "stopped by operator:tests")
+    assert [log.new_status for log in logs_of(bot)[before:]] == ["stopped"]
+
+
+def test_waits_for_a_stop_that_is_being_written(monitor: Monitor):
+    """The stop holds the bot's row and has not committed when the verdict arrives: the verdict must not be stored after it."""
+    monitor.traded(5)
+    bot = monitor.running_bot()
+    holding, checked = threading.Event(), threading.Event()
+
+    def stop_slowly():
+        try:
+            with OPERATOR.transaction(reason="slow stop"):
+                stop_bot(scope=OPERATOR, bot_id=bot, now=timezone.now())
+                holding.set()
+                checked.wait(1.0)  # long enough for the check below to reach the lock
+        finally:
+            connections.close_all()
+
+    def check():
+        holding.wait(5)
+        try:
+            check_bots(bot_ids=[bot], gateways=monitor.gateways, clock=timezone.now)
+        finally:
+            checked.set()
+            connections.close_all()
+
+    threads = [threading.Thread(target=target) for target in (stop_slowly, check)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert (health_of(bot).status, health_of(bot).message) == ("stopped", "stopped by operator:tests")
+
+
+def test_tells_a_manual_stop_from_a_crash(monitor: Monitor):
+    monitor.traded(300)
+    crashed, stopped = monitor.running_bot(), monitor.running_bot(pair="ETH/USDT")
+    stop_bot(scope=OPERATOR, bot_id=stopped, now=timezone.now())
+    monitor.check(crashed, stopped)
+    assert health_of(crashed).message == "No trade for 5 h (stopped after 2 h)."
+    assert health_of(stopped).message == "stopped by operator:tests"
+
+
+def test_claims_each_due_bot_once_and_only_those_that_run(monitor: Monitor, cast: Cast):
+    running, at_rest = monitor.running_bot(), make_bot("client_acme", name="at rest")
+    arena = make_bot("client_acme", name="on paper", runtime_kind="arena")
+    closed = monitor.running_bot(connector="bitmart")
+    now = timezone.now()
+    assert claim_due_bots(now=now) == {"kucoin": [running], "bitmart": [closed]}
+    assert claim_due_bots(now=now) == {}
+    HealthSettings.objects.create(check_interval_seconds=10)
+    assert claim_due_bots(now=now) == {}, "a shorter interval is due in ten seconds, not at once"
+    assert sorted(b for group in claim_due_bots(now=now + timedelta(seconds=11)).values() for b in group) == sorted(
+        [running, closed]
+    )
+    assert at_rest and arena
+
+
+def test_settles_a_bot_that_is_no_longer_wanted(monitor: Monitor):
+    """Whatever left a living word behind, the next tick ends it."""
+    bot = monitor.running_bot()
+    stop_bot(scope=OPERATOR, bot_id=bot, now=timezone.now())
+    BotHealth.objects.filter(bot_id=bot).update(status="healthy", due_at=timezone.now())
+    assert claim_due_bots(now=timezone.now()) == {"kucoin": [bot]}
+    assert monitor.check(bot).status == "stopped"
+
+
+def test_puts_a_bot_off_whose_key_is_in_use_by_another_worker(monitor: Monitor, cast: Cast):
+    monitor.traded(5)
+    bot = monitor.running_bot()
+    BotHealth.objects.filter(bot_id=bot).update(due_at=timezone.now() + timedelta(minutes=5))
+    from exchanges.types import Credentials
+
+    key = Credentials(ACME_KEY["api_key"], ACME_KEY["secret"], ACME_KEY["passphrase"]).fingerprint
+    lock = int.from_bytes(bytes.fromhex(key), signed=True)
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [lock])
+        try:
+            assert check_bots(bot_ids=[bot], gateways=monitor.gateways, clock=timezone.now) == set()
+            assert health_of(bot).due_at < timezone.now() + timedelta(seconds=6)
+            asked = check_bots(bot_ids=[bot], gateways=monitor.gateways, clock=timezone.now, waits_for_keys=False)
+            assert asked == {bot}
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [lock])
+    assert check_bots(bot_ids=[bot], gateways=monitor.gateways, clock=timezone.now) == {bot}
+
+
+def test_hands_tasks_ids_and_never_credentials(monitor: Monitor, monkeypatch: pytest.MonkeyPatch):
+    bot = monitor.running_bot()
+    sent = []
+    monkeypatch.setattr(tasks.check_exchange, "apply_async", lambda **given: sent.append(given["args"]))
+    tasks.start_due_checks()
+    assert sent == [["kucoin", [str(bot)]]]
+
+
+def test_checks_twice_without_harm_when_a_task_comes_again(monitor: Monitor, monkeypatch: pytest.MonkeyPatch):
+    monitor.traded(5)
+    bot = monitor.running_bot()
+    monkeypatch.setattr(tasks, "gateways", lambda: monitor.gateways)
+    tasks.check_exchange("kucoin", [str(bot)])
+    tasks.check_exchange("kucoin", [str(bot)])
+    assert [(log.previous_status, log.new_status) for log in logs_of(bot)[1:]] == [
+        ("unknown", "healthy"), ("healthy", "healthy")
+    ]
+
+
+def test_forgets_old_checks_and_keeps_old_changes(monitor: Monitor):
+    monitor.traded(5)
+    bot = monitor.running_bot()
+    monitor.check(bot)
+    monitor.check(bot)
+    BotHealthLog.objects.filter(bot_id=bot).update(checked_at=timezone.now() - timedelta(days=31))
+    monitor.check(bot)
+    thin_checks(now=timezone.now())
+    assert [(log.previous_status, log.new_status) for log in logs_of(bot)] == [
+        ("unknown", "healthy"), ("healthy", "healthy")
+    ]
+
+
+def test_leaves_no_secret_behind(monitor: Monitor, caplog: pytest.LogCaptureFixture):
+    caplog.set_level("DEBUG")
+    bot = monitor.running_bot()
+    for fault in ("html", "server_error", "drop"):
+        monitor.sandbox.fault("exchange:kucoin", fault)
+        monitor.check(bot)
+        monitor.sandbox.clear_faults()
+    rows = json.dumps([[log.reason, log.evidence] for log in logs_of(bot)])
+    for secret in ACME_KEY.values():
+        assert secret not in rows and secret not in caplog.text

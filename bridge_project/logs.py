@@ -30,7 +30,8 @@ def configure(options: dict[str, Any]) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.dev.ConsoleRenderer(colors=False),
+                # Plain: the rich one, where it is installed, prints local variables, and those can be secrets.
+                structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
             ],
         )
     )
@@ -42,3 +43,6 @@ def configure(options: dict[str, Any]) -> None:
         logging.getLogger(name).setLevel(max(logging.INFO, root.level))
     logging.getLogger("django.db.backends").setLevel(logging.INFO)
     logging.getLogger("django.request").setLevel(logging.ERROR)  # refusals are answers, not events
+    # Ticks that come every second say nothing unless they fail.
+    for name in ("celery.beat", "celery.worker.strategy", "celery.app.trace", "axes"):
+        logging.getLogger(name).setLevel(logging.WARNING if root.level == logging.INFO else root.level)

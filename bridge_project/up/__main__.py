@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bridge_project.up import environment, programs
@@ -25,6 +25,7 @@ from bridge_project.up.supervisor import Program, Supervisor, end_orphans
 STOP_ORDER = (("seed",), ("web",), ("beat",), ("worker", "now"), ("sandbox",))
 TERM, QUIT = signal.SIGTERM, signal.SIGQUIT
 STOPPED_BY_SIGNAL = 0
+WEB_FIRST_S = 6.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,11 +104,17 @@ def _up(options: argparse.Namespace, *, home: Path, output: Output) -> int:
         code = supervisor.run_to_end(_manage("start", "prepare_start", "--url", url))
         if code or supervisor.asked_to_stop:
             return STOPPED_BY_SIGNAL if supervisor.asked_to_stop else code
-        for program in wanted:
-            supervisor.add(program)
-        watch = _Ready(options.host, port, wake=supervisor.wake)
         seed = seed_command(sys.executable, home=home, url=url) if options.demo else []
-        supervisor.run(on_turn=lambda: watch.tell(supervisor, output, url=url, began=began, demo=seed))
+        ready = _Ready(options.host, port, wake=supervisor.wake)
+        rest = _Rest(wanted[1:], seed=seed, give_up_at=time.monotonic() + WEB_FIRST_S)
+        supervisor.add(wanted[0])
+
+        def turn() -> None:
+            if ready.is_new():
+                output.say("up", f"ready in {time.monotonic() - began:.1f} s: {url}  (Ctrl-C stops everything)")
+            rest.start(supervisor, web_answers=ready.answered)
+
+        supervisor.run(on_turn=turn)
         return STOPPED_BY_SIGNAL
     finally:
         output.say("up", "stopping")
@@ -144,23 +151,41 @@ def _manage(name: str, *words: str) -> Program:
     return Program(name, programs.manage(*words), once=True)
 
 
-class _Ready:
-    """Asks the web process for /health from a thread of its own until it answers 200, and then tells it once."""
+class _Rest:
+    """What starts once the web process answers, so that a person sees a page before the workers take the processors."""
 
-    def __init__(self, host: str, port: int, *, wake: object) -> None:
+    def __init__(self, programs: list[Program], *, seed: list[str], give_up_at: float) -> None:
+        self._programs, self._seed, self._give_up_at = programs, seed, give_up_at
+
+    def start(self, supervisor: Supervisor, *, web_answers: bool) -> None:
+        if self._programs and (web_answers or time.monotonic() > self._give_up_at):
+            for program in self._programs:
+                supervisor.add(program)
+            self._programs = []
+        if self._seed and web_answers:
+            supervisor.add(Program("seed", self._seed, once=True))
+            self._seed = []
+
+
+class _Ready:
+    """Asks the web process for /health from a thread of its own until it answers 200."""
+
+    def __init__(self, host: str, port: int, *, wake: Callable[[], None]) -> None:
         self._host, self._port = _reachable(host), port
         self._wake = wake
         self._answered = threading.Event()
         self._told = False
         threading.Thread(target=self._ask, daemon=True).start()
 
-    def tell(self, supervisor: Supervisor, output: Output, *, url: str, began: float, demo: list[str]) -> None:
-        if self._told or not self._answered.is_set():
-            return
-        self._told = True
-        output.say("up", f"ready in {time.monotonic() - began:.1f} s: {url}  (Ctrl-C stops everything)")
-        if demo:
-            supervisor.add(Program("seed", demo, once=True))
+    @property
+    def answered(self) -> bool:
+        return self._answered.is_set()
+
+    def is_new(self) -> bool:
+        """True once, when the first answer came."""
+        first = self.answered and not self._told
+        self._told = self._told or first
+        return first
 
     def _ask(self) -> None:
         while not self._answered.is_set():
@@ -169,10 +194,9 @@ class _Ready:
                 asked.request("GET", "/health")
                 if asked.getresponse().status == 200:
                     self._answered.set()
-                    if callable(self._wake):
-                        self._wake()
+                    self._wake()
                 asked.close()
-            self._answered.wait(0.1)
+            self._answered.wait(0.05)
 
 
 def _free_port(host: str, port: int) -> int:

@@ -27,7 +27,8 @@ def home_folder(environ: Mapping[str, str] = os.environ) -> Path:
 def make_home(home: Path) -> None:
     """Make the folder for our data, for us alone. Raises StartRefused."""
     try:
-        (home / "run").mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in ("run", "static"):
+            (home / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         probe = home / "run" / f".{secrets.token_hex(4)}"
         probe.touch(mode=0o600)
         probe.unlink()

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-CELERY = (sys.executable, "-m", "celery", "-A", "bridge_project")
+CELERY = (sys.executable, "-m", "celery", "--quiet", "-A", "bridge_project")
 # Workers need no news of each other; listening for it costs a second at the start.
 ALONE = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 

@@ -18,6 +18,8 @@ from bridge_project.up.output import Lines, Output
 from bridge_project.up.processes import MARK, PidFile, StartRefused
 from bridge_project.up.servers import EmbeddedServers
 
+# Celery warns root at length; bin/up is made to run as root where people do.
+AS_ROOT = "ignore:You're running the worker with superuser"
 FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
 HEALTHY_AFTER_S = 60.0
@@ -60,7 +62,7 @@ class Supervisor:
     """Holds the children of one BRIDGE_HOME. Everything happens in the calling thread."""
 
     def __init__(self, home: Path, *, environ: Mapping[str, str], output: Output, servers: EmbeddedServers) -> None:
-        self.environ = {**environ, MARK: str(home), "PYTHONUNBUFFERED": "1"}
+        self.environ = {**environ, MARK: str(home), "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": AS_ROOT}
         self.output = output
         self.servers = servers
         self.children: list[Child] = []

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from sandbox import state
 from sandbox.hummingbot.api import Login
 from sandbox.server import create_app
 from sandbox.world import World
@@ -35,7 +36,11 @@ def main() -> None:
     options = _arguments()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     interval_s = options.mean_interval or (_DEMO_INTERVAL_S if options.demo else _INTERVAL_S)
-    world = World(seed=options.seed, speed=options.speed, mean_interval_s=interval_s, tape_limit=options.tape_limit)
+
+    def fresh() -> World:
+        return World(seed=options.seed, speed=options.speed, mean_interval_s=interval_s, tape_limit=options.tape_limit)
+
+    world = state.open_world(fresh, options.state_file)
     login = Login(options.username, options.password)
     app = create_app(world, login=login, state_file=options.state_file)
     logging.info("sandbox on http://127.0.0.1:%s (/hummingbot, /exchange, /control)", options.port)

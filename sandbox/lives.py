@@ -110,3 +110,5 @@ def switch_bot(world: World, target: str, fault: str, *, on: bool, options: dict
             trader.cancel(world)
     if name in world.hummingbot.bots:
         world.hummingbot.strike(name, fault, on=on)
+    if fault == "vanished":
+        world.faults.switch_off(target)

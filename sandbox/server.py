@@ -49,8 +49,6 @@ def create_app(world: World, *, login: hummingbot.Login, state_file: Path | None
         return _response(await control.serve(world, await _call(request, "/control")))
 
     async def run_world(app: web.Application) -> AsyncIterator[None]:
-        if state_file and state_file.exists():
-            state.load(world, state_file)
         ticking = asyncio.create_task(_run(world, state_file))
         yield
         ticking.cancel()

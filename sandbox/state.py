@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +51,8 @@ def save(world: World, path: Path) -> None:
         "runs": [run.to_json() for run in hummingbot.runs.rows.values()],
         "snapshots": list(hummingbot.snapshots.rows),
         "bots": [_bot_json(bot) for bot in hummingbot.bots.values()],
+        # What was done to a bot is part of it; faults of systems end with the process.
+        "bot_faults": [fault.to_json() for fault in world.faults.active if fault.target.startswith("bot:")],
     }
     beside = path.with_name(f"{path.name}.new")
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
@@ -60,7 +64,23 @@ def _bot_json(bot: Bot) -> dict[str, Any]:
     return {name: getattr(bot, name) for name in _BOT_PLAIN} | {"traders": [trader.to_json() for trader in bot.traders]}
 
 
+def open_world(make: Callable[[], World], path: Path | None) -> World:
+    """A world as the file left it; a fresh one without a file, or when it cannot be read (it is then put aside)."""
+    world = make()
+    if path is None or not path.exists():
+        return world
+    try:
+        load(world, path)
+    except (ValueError, KeyError, TypeError) as error:
+        aside = path.with_name(f"{path.name}.unreadable")
+        path.replace(aside)
+        logging.getLogger(__name__).warning("The state file cannot be read (%r); it is now %s.", error, aside)
+        return make()
+    return world
+
+
 def load(world: World, path: Path) -> None:
+    """Into a fresh world."""
     data = orjson.loads(path.read_bytes())
     world.clock.advance(data["world_s"])
     for fields in data["markets"]:
@@ -81,18 +101,17 @@ def load(world: World, path: Path) -> None:
     for fields in data["bots"]:
         traders = [_trader(world, row) for row in fields.pop("traders")]
         hummingbot.bots[fields["name"]] = Bot(**fields, traders=traders)
+    for fields in data["bot_faults"]:
+        world.faults.switch_on(fields["target"], fields["name"], options=fields["options"])
 
 
 def _trader(world: World, fields: dict[str, Any]) -> Trader:
     key, market = world.key(fields["exchange"], fields["api_key"]), world.market(fields["exchange"], fields["pair"])
     if key is None or market is None:
         raise ValueError(f"The state file names a bot {fields['bot']!r} whose key or market it does not hold.")
-    trader = Trader(
-        market=market,
-        key=key,
-        **{name: fields[name] for name in _TRADER_PLAIN},
-        **{name: Decimal(fields[name]) for name in _TRADER_NUMBERS},
-    )
+    typed: dict[str, Any] = {name: fields[name] for name in _TRADER_PLAIN}
+    typed |= {name: Decimal(fields[name]) for name in _TRADER_NUMBERS}
+    trader = Trader(market=market, key=key, **typed)
     orders = world.tape.open_orders(market.exchange, key.api_key, market.pair)
     trader.quotes = [order for order in orders if order.id in fields["quotes"]]
     return trader

@@ -164,5 +164,5 @@ class Tape:
         self.totals.clear()
         for fields in saved["totals"]:
             book = tuple(fields.pop("book"))
-            typed = {k: Decimal(v) if isinstance(v, str) else v for k, v in fields.items()}
-            self.totals[book] = Totals(**typed)  # type: ignore[index]
+            typed: dict[str, Any] = {k: Decimal(v) if isinstance(v, str) else v for k, v in fields.items()}
+            self.totals[book] = Totals(**typed)

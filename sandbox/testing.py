@@ -19,6 +19,7 @@ from typing import Any
 import requests
 from aiohttp import web
 
+from sandbox import state
 from sandbox.hummingbot.api import Login
 from sandbox.server import create_app
 from sandbox.world import World
@@ -116,7 +117,7 @@ def start(
 ) -> Iterator[Sandbox]:
     """A sandbox of its own, gone at the end. ``speed`` 30 lets a bot fall silent in a second."""
     loop = asyncio.new_event_loop()
-    world = World(seed=seed, speed=speed, mean_interval_s=mean_interval_s)
+    world = state.open_world(lambda: World(seed=seed, speed=speed, mean_interval_s=mean_interval_s), state_file)
     runner = web.AppRunner(
         create_app(world, login=Login(), state_file=state_file), access_log=None, shutdown_timeout=0.5
     )

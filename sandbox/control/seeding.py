@@ -22,6 +22,7 @@ def put_key(world: World, fields: dict[str, Any]) -> Key:
     exchange, api_key, secret = required(fields, "exchange", "api_key", "secret")
     if family(exchange) not in {family(name) for name in MAKER_FEE_RATES}:
         raise BadRequest(f"No exchange {exchange!r} here; there are {', '.join(MAKER_FEE_RATES)}.")
+    balances = dict(fields.get("balances") or {})
     return world.keys.put(
         Key(
             exchange=family(exchange),
@@ -29,7 +30,7 @@ def put_key(world: World, fields: dict[str, Any]) -> Key:
             secret=secret,
             passphrase=str(fields.get("passphrase") or ""),
             account=str(fields.get("account") or ""),
-            balances={name: Decimal(str(amount)) for name, amount in fields.get("balances", {}).items()},
+            balances={name: decimal(balances, name, DEFAULT_BALANCE) for name in balances},
             starts_with=decimal(fields, "starts_with", DEFAULT_BALANCE),
         )
     )

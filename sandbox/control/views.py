@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sandbox import money
+from sandbox.control.requests import BadRequest
 from sandbox.exchange.serve import VENUES
 from sandbox.hummingbot.bot import Bot
 from sandbox.tape import Trade, row
@@ -78,8 +79,11 @@ def tape(world: World, query: dict[str, str]) -> dict[str, Any]:
         of_bot = not bot or fields["bot"] == bot or fields["bot"].startswith(f"{bot}-")
         return named and of_bot and ("account" not in query or fields["api_key"] in keys)
 
-    limit = int(query.get("limit", 1000))
-    trades = [trade(item) for item in world.tape.trades if fits(row(item))]
+    if not query.get("limit", "1000").isdigit():
+        raise BadRequest("limit must be a whole number.")
+    limit = int(query.get("limit", "1000"))
+    in_time = sorted(world.tape.trades, key=lambda item: (item.at_ms, item.id))
+    trades = [trade(item) for item in in_time if fits(row(item))]
     orders = [row(item) for item in world.tape.orders if fits(row(item))]
     return {
         "trades": trades[-limit:] if limit else [],

@@ -158,7 +158,7 @@ def accounts(desk: Desk, call: Call) -> Reply:
 
 @ROUTES.on("GET", "/api/v4/spot/my_trades")
 def my_trades(desk: Desk, call: Call) -> Reply:
-    """Newest first, ``limit`` a page (100, at most 1000); ``from`` and ``to`` in seconds. Any pair when none is said."""
+    """Newest first in pages of ``limit`` (100, at most 1000); ``from`` and ``to`` in seconds; any pair by default."""
     key = signed(desk, call)
     start, end = number(call.query.get("from")), number(call.query.get("to"))
     trades = between(

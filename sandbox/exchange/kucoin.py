@@ -81,7 +81,13 @@ def status(desk: Desk, call: Call) -> Reply:
 @ROUTES.on("GET", "/api/v3/currencies")
 def currencies(desk: Desk, call: Call) -> Reply:
     codes = dict.fromkeys(code for market in desk.markets() for code in (market.base, market.quote))
-    common = {"precision": 8, "confirms": None, "contractAddress": None, "isMarginEnabled": False, "chains": []}
+    common: dict[str, Any] = {
+        "precision": 8,
+        "confirms": None,
+        "contractAddress": None,
+        "isMarginEnabled": False,
+        "chains": [],
+    }
     return ok([{"currency": code, "name": code, "fullName": code, "isDebitEnabled": False} | common for code in codes])
 
 

@@ -87,6 +87,8 @@ def _refused_by_exchange(hummingbot: Hummingbot, connector: str, parts: tuple[st
     exchange, host = connectors.PLAYED.get(connector, ("", f"api.{connector.replace('_', '-')}.com"))
     if not exchange or any(world.faults.find(f"exchange:{exchange}", fault) for fault in _AWAY):
         return f"Cannot connect to host {host}:443 ssl:default [Name or service not known]"
+    if world.faults.find(f"exchange:{exchange}", "rate_limit"):
+        return "Error executing request. HTTP status is 429. Error: Too many requests."
     api_key, secret, passphrase = parts
     key = world.key(exchange, api_key)
     wrong = "Error executing request. HTTP status is 401. Error: "

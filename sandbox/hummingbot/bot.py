@@ -100,7 +100,7 @@ def report(trader: Trader) -> dict[str, Any]:
     unrealized, notional = trader.unrealized_pnl(), trader.amount * trader.market.price
     net = trader.realized_pnl - trader.fees
     position = {
-        "connector_name": trader.market.exchange,
+        "connector_name": connectors.name_of(trader.market.exchange),
         "trading_pair": trader.market.pair.replace("/", "-"),
         "volume_traded_quote": float(trader.volume),
         "side": "TradeType.BUY" if trader.position >= 0 else "TradeType.SELL",

@@ -48,6 +48,14 @@ _FIELDS = {
 }
 
 
+_BY_EXCHANGE = {exchange: connector for connector, (exchange, _) in PLAYED.items() if connector != "kucoin_hft"}
+
+
+def name_of(exchange: str) -> str:
+    """The connector that trades on a played exchange."""
+    return _BY_EXCHANGE[exchange]
+
+
 def fields(connector: str) -> list[str]:
     """The names its credentials carry on the wire. Those of connectors nobody recorded are a guess."""
     return [f"{connector}_{field}" for field in _FIELDS.get(connector, ("api_key", "api_secret"))]

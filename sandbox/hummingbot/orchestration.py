@@ -9,6 +9,7 @@ from typing import Any
 
 from sandbox import money
 from sandbox.http import Call, Reply, Routes
+from sandbox.hummingbot import connectors
 from sandbox.hummingbot.engine import Hummingbot
 from sandbox.hummingbot.validation import (
     Invalid,
@@ -158,7 +159,7 @@ def _history_row(trade: Trade) -> dict[str, Any]:
         "flat_fees": [{"token": trade.fee_currency, "amount": money.text(trade.fee)}],
     }
     return {
-        "market": trade.exchange,
+        "market": connectors.name_of(trade.exchange),
         "trade_id": trade.id,
         "price": money.text(trade.price),
         "quantity": money.text(trade.quantity),

@@ -145,9 +145,26 @@ def _bad_config(sandbox: Sandbox) -> None:
 
 
 def _script_config(sandbox: Sandbox) -> None:
-    body = {"script_file_name": "v2_with_controllers.py", "controllers_config": ["bridge-pmm-01.yml"]}
-    body |= {"candles_config": [], "markets": {}}
+    body: dict[str, Any] = {"candles_config": [], "markets": {}}
+    body |= {"script_file_name": "v2_with_controllers.py", "controllers_config": ["bridge-pmm-01.yml"]}
     sandbox.hummingbot("POST", "/scripts/configs/bridge-script-01", json=body)
+
+
+def _stats(sandbox: Sandbox) -> None:
+    """One deployment of each kind, one of them stopped."""
+    deployed("", script=True)(sandbox)
+    deployed("", and_wait(stop, 2))(sandbox)
+
+
+def _archived(sandbox: Sandbox) -> Renamed:
+    """The run that was recorded as number 5 is the first one here."""
+    deployed(GAMMA, and_wait(archive, 40))(sandbox)
+    return {"/5": "/1"}
+
+
+def _not_yet_up(sandbox: Sandbox) -> None:
+    sandbox.add_container(ALPHA, configs=[CONFIG])
+    sandbox.advance(1.5)
 
 
 _TRIO = live(GHOST, ALPHA, SCRIPT)
@@ -186,11 +203,7 @@ SCENARIOS: dict[str, Scenario] = {
     "bot-orchestration.bot-status.dead-bot-after-history": then(
         _SILENT_ALPHA, advance(35), lambda sandbox: sandbox.hummingbot("GET", _HISTORY.format(ALPHA))
     ),
-    "bot-orchestration.bot-status.deployed-no-mqtt": lambda sandbox: (
-        sandbox.add_container(ALPHA, configs=[CONFIG]),
-        sandbox.advance(1.5),
-        None,
-    )[-1],
+    "bot-orchestration.bot-status.deployed-no-mqtt": _not_yet_up,
     "bot-orchestration.mqtt.with-bots": _TRIO,
     "bot-orchestration.mqtt.broker-down": then(_BROKER_DOWN, advance(3)),
     "bot-orchestration.mqtt.broker-back": _DUO_BETA,
@@ -212,22 +225,18 @@ SCENARIOS: dict[str, Scenario] = {
     "bot-orchestration.bot-runs.stopped-but-alive": deployed(BETA, and_wait(stop, 2)),
     "bot-orchestration.bot-runs.archiving": deployed(GAMMA, and_wait(archive, 3)),
     "bot-orchestration.bot-runs.archived": deployed(GAMMA, and_wait(archive, 40)),
-    "bot-orchestration.bot-runs.by-id.archived": then(
-        lambda sandbox: {"/5": "/1"} if deployed(GAMMA, and_wait(archive, 40))(sandbox) else None
-    ),
-    "bot-orchestration.bot-runs.delete": lambda sandbox: (
-        {"/5": "/1"} if deployed(GAMMA, and_wait(archive, 40))(sandbox) else None
-    ),
+    "bot-orchestration.bot-runs.by-id.archived": _archived,
+    "bot-orchestration.bot-runs.delete": _archived,
     "bot-orchestration.bot-runs.delete.404": deployed(GAMMA, _delete_run),
-    "bot-orchestration.bot-runs.stats": lambda sandbox: _stats(sandbox),
+    "bot-orchestration.bot-runs.stats": _stats,
     "bot-orchestration.controller-performance-latest": then(live(ORPHAN, ALPHA), _snapshots),
     "bot-orchestration.controller-performance-history": then(live(ALPHA), _snapshots),
-    "bot-orchestration.deploy-v2-controllers.docker-down": then(lambda sandbox: seed(sandbox), _docker_fault),
+    "bot-orchestration.deploy-v2-controllers.docker-down": then(seed, _docker_fault),
     "controllers.bot-config.update": _TRIO,
     "controllers.bot-config.update.404": _TRIO,
     "controllers.bot-configs": _TRIO,
-    "controllers.configs.get": lambda sandbox: seed(sandbox),
-    "controllers.configs.list": then(lambda sandbox: seed(sandbox), _bad_config),
+    "controllers.configs.get": seed,
+    "controllers.configs.list": then(seed, _bad_config),
     "controllers.configs.delete": _bad_config,
     "scripts.configs.get": _script_config,
     "scripts.configs.list": _script_config,
@@ -238,12 +247,6 @@ SCENARIOS: dict[str, Scenario] = {
     "docker.exited-containers": then(_TRIO, fault(f"bot:{GHOST}", "dead")),
     "docker.running.down": _docker_fault,
 }
-
-
-def _stats(sandbox: Sandbox) -> None:
-    """One deployment of each kind, one of them stopped."""
-    deployed("", script=True)(sandbox)
-    deployed("", and_wait(stop, 2))(sandbox)
 
 
 def prepare(sandbox: Sandbox, name: str) -> Renamed:

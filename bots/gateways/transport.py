@@ -16,12 +16,15 @@ from requests.auth import HTTPBasicAuth
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
 from ground.errors import BadCredentials, GatewayError, RateLimited, Rejected, Unavailable, UnknownOutcome
+from ground.http import exact_json
 from ground.scope import assert_no_transaction
 
 SYSTEM = "hummingbot"
 MAX_BODY_BYTES = 32 * 1024 * 1024
 _DETAIL_CHARACTERS = 200
 _LEAST_S = 0.2
+_HEADERS = {"Accept": "application/json", "Connection": "close"}
+_JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +92,9 @@ class JsonTransport:
                     call.method,
                     self._base_url + call.path,
                     params=call.query,
-                    json=call.body,
+                    data=None if call.body is None else exact_json(call.body),
                     auth=self._auth,
-                    headers={"Accept": "application/json", "Connection": "close"},
+                    headers={**_HEADERS, **({} if call.body is None else _JSON)},
                     timeout=(min(self._connect_timeout_s, allowed_s), allowed_s),
                     allow_redirects=False,
                     stream=True,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -16,6 +16,7 @@ from ground.errors import InvalidInput
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_.]+)\}")
 _MAX_DEPTH = 32
+_MOST_DIGITS = 60
 
 _POSITIVE = {
     "anyOf": [
@@ -171,12 +172,17 @@ def _unstorable(value: object, path: str, depth: int) -> Iterator[tuple[str, str
             yield from _unstorable(item, f"{path}.{index}", depth + 1)
     elif isinstance(value, str) and not _is_storable_text(value):
         yield path, "This holds a character that cannot be stored."
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield path, "This must be a finite number."
+    elif isinstance(value, float | Decimal) and not _is_storable_number(value):
+        yield path, "This number is out of range."
 
 
 def _is_storable_text(value: str) -> bool:
     return "\x00" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _is_storable_number(value: float | Decimal) -> bool:
+    number = Decimal(value)
+    return number.is_finite() and abs(number.adjusted()) <= _MOST_DIGITS
 
 
 def _path_of(error: ValidationError) -> str:

@@ -88,9 +88,9 @@ def _read(connector_id: UUID) -> _Plain | None:
             account=account_of(connector),
             connector=hummingbot_connector(connector.name),
             version=connector.credentials_version,
-            api_key=connector.api_key,
-            api_secret=connector.api_secret,
-            extra=connector.passphrase or "",
+            api_key=connector.api_key.open(),
+            api_secret=connector.api_secret.open(),
+            extra=connector.passphrase.open() if connector.passphrase else "",
         )
 
 

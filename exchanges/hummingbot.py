@@ -137,7 +137,7 @@ def hummingbot_credentials(name: str, credentials: Credentials) -> dict[str, str
         raise InvalidInput(f"Hummingbot has no connector named {name[:64]!r}.", code="unknown_connector")
     if known in NEED_MORE:
         raise InvalidInput(
-            f"Hummingbot's {known} needs more than a key, a secret and a passphrase: add its credentials in Hummingbot.",
+            f"Hummingbot's {known} needs more than a key, a secret and a memo: add its credentials in Hummingbot.",
             code="credentials_unsupported",
         )
     fields = _FIELDS[known]

@@ -49,7 +49,7 @@ _ALIASES: dict[str, tuple[str, MarketType]] = {
     "woo_x_perpetual": ("woo", MarketType.SWAP),
 }
 
-# Exchanges that exist (or existed) under this name and that ccxt does not carry: a title, and the sentence that says why.
+# Exchanges that exist (or existed) under this name and that ccxt does not carry: a title, and why, in a sentence.
 _BITMART_CLOSED = "BitMart closed in 2026 and ccxt no longer carries it, so its trades cannot be read."
 _NOT_CARRIED: dict[str, tuple[str, str]] = {
     "aevo": ("Aevo", "ccxt does not carry Aevo, so its trades cannot be read."),
@@ -57,10 +57,10 @@ _NOT_CARRIED: dict[str, tuple[str, str]] = {
     "ascend_ex": ("AscendEX", "ccxt no longer carries AscendEX, so its trades cannot be read."),
     "ascendex": ("AscendEX", "ccxt no longer carries AscendEX, so its trades cannot be read."),
     "bitmart": ("BitMart", _BITMART_CLOSED),
-    "decibel": ("Decibel", "Decibel trades on a chain and ccxt does not carry it, so its trades cannot be read."),
-    "dexalot": ("Dexalot", "Dexalot trades on a chain and ccxt does not carry it, so its trades cannot be read."),
+    "decibel": ("Decibel", "ccxt does not carry Decibel, a chain, so its trades cannot be read."),
+    "dexalot": ("Dexalot", "ccxt does not carry Dexalot, a chain, so its trades cannot be read."),
     "evedex": ("EVEDEX", "ccxt does not carry EVEDEX, so its trades cannot be read."),
-    "injective_v2": ("Injective", "Injective trades on a chain and ccxt does not carry it, so its trades cannot be read."),
+    "injective_v2": ("Injective", "ccxt does not carry Injective, a chain, so its trades cannot be read."),
     "kalshi": ("Kalshi", "ccxt does not carry Kalshi, so its trades cannot be read."),
     "lambdaplex": ("Lambdaplex", "ccxt does not carry Lambdaplex, so its trades cannot be read."),
     "probit": ("ProBit", "ccxt no longer carries ProBit, so its trades cannot be read."),
@@ -88,7 +88,7 @@ def resolve(name: str) -> Market:
     clean = _clean(name)
     for suffix in _TEST_SUFFIXES:
         if clean.endswith(suffix) and (real := resolve(clean.removesuffix(suffix))).known:
-            return _not_carried(clean, real, f"{real.title} is meant here as a test network, whose trades are not read.")
+            return _not_carried(clean, real, f"This is a test network of {real.title}, whose trades are not read.")
     if clean.endswith(_PAPER) and (real := resolve(clean.removesuffix(_PAPER))).known:
         return _not_carried(clean, real, "Paper trades happen inside Hummingbot and never reach the exchange.")
     exchange, market_type = _ALIASES.get(clean) or _by_rule(clean)

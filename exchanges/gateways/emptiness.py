@@ -2,8 +2,8 @@
 
 ccxt reads a missing or misplaced list as an empty one, so `[]` where an object belongs, or `{"code": "0"}` without its
 data, would look like an account that never traded. So an answer in which ccxt found nothing is read again, offline:
-each empty container of it in turn is given one marked row. If ccxt ever looks at the mark, that is where rows would have
-been, and the emptiness is honest. This works for every exchange that ccxt carries, without a table of their shapes.
+each empty container of it in turn is given one marked row. If ccxt ever looks at the mark, that is where rows would
+have been, and the emptiness is honest. This works for every exchange that ccxt carries, without a table of shapes.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ _RETRY_UNKNOWN_AFTER_S = 600.0  # an unknown market may have been listed since
 
 
 class MarketTable:
-    """The markets of one exchange and market type. Loading happens once, whoever asks; a failure is shared by all who waited."""
+    """The markets of one exchange and market type. Loaded once, whoever asks; all who waited share a failure."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -26,16 +26,18 @@ class MarketTable:
 
     def give(self, client: Any, load: Callable[[], Any]) -> None:
         """Lets a ccxt instance share the markets; ``load`` gives an instance that has loaded them, or raises."""
+        attempts = self._attempts  # read before looking, so that a load that ends in between counts as ours
         if self._source is None or time.monotonic() - self._loaded_at > _STALE_AFTER_S:
-            self._load_once(load)
+            self._load_once(load, attempts)
         if client.markets is not self._source.markets:
             self._share(client)
 
     def refresh(self, client: Any, load: Callable[[], Any]) -> bool:
         """Loads again if the markets are old enough for a new one to be missing; says whether it did."""
+        attempts = self._attempts
         if time.monotonic() - self._loaded_at < _RETRY_UNKNOWN_AFTER_S:
             return False
-        self._load_once(load)
+        self._load_once(load, attempts)
         self._share(client)
         return True
 
@@ -44,14 +46,12 @@ class MarketTable:
             self._source.options.setdefault(helper, None)  # ccxt expects what it sets only for some market types
         client.set_markets_from_exchange(self._source)
 
-    def _load_once(self, load: Callable[[], Any]) -> None:
-        attempts = self._attempts
+    def _load_once(self, load: Callable[[], Any], attempts: int) -> None:
         with self._lock:
             if self._attempts != attempts:  # somebody else loaded while we waited
                 if self._last_failure is not None:
                     raise self._last_failure
                 return
-            self._attempts += 1
             try:
                 self._source = load()
                 self._loaded_at = time.monotonic()
@@ -59,6 +59,8 @@ class MarketTable:
             except Exception as failure:
                 self._last_failure = failure
                 raise
+            finally:
+                self._attempts += 1
 
 
 def find(client: Any, market_type: MarketType, symbol: str) -> dict[str, Any] | None:

@@ -19,6 +19,9 @@ _LATEST_MS = 4_102_444_800_000  # 2100-01-01
 _TOO_BIG = Decimal("1e20")  # numeric(38,18) holds no more
 _MAX_ID_LENGTH = 200
 
+# What stands beside the currencies in ccxt's balance.
+_NO_CURRENCIES = frozenset({"info", "free", "used", "total", "debt", "timestamp", "datetime"})
+
 # Where exchanges keep the caller's own order id in a trade's row, if they say it.
 _CLIENT_ORDER_IDS = (
     "clientOrderId",
@@ -80,7 +83,7 @@ def balances(unified: Row) -> dict[str, Balance]:
     """Every currency the answer names, zeros included, by its code."""
     found = {}
     for currency, about in unified.items():
-        if currency in ("info", "free", "used", "total", "debt", "timestamp", "datetime") or not isinstance(about, dict):
+        if currency in _NO_CURRENCIES or not isinstance(about, dict):
             continue
         free, used, total = (_number_or_none(about.get(word)) for word in ("free", "used", "total"))
         found[currency] = _balance(currency, free, used, total)

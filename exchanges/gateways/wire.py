@@ -122,7 +122,7 @@ class Transport:
         return answer
 
     def sign(self, *args: Any, **kwargs: Any) -> Any:
-        """Signs a request; a key or secret of the wrong form is a refusal of the key, whatever the library makes of it."""
+        """Signs a request; a key or secret of the wrong form is a refusal of the key, however the library fails."""
         try:
             return super().sign(*args, **kwargs)  # type: ignore[misc]
         except self._ccxt_error:
@@ -138,7 +138,7 @@ class Transport:
         return text
 
     def parse_json(self, text: str) -> Any:
-        """Parses an answer; one that is no error and neither an object nor a list is refused here, before anyone reads it."""
+        """Parses an answer. One with a good status that is neither an object nor a list is refused here."""
         value = super().parse_json(text)  # type: ignore[misc]
         heard = self._wire.heard
         is_readable = isinstance(value, dict | list)

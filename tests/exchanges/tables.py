@@ -56,7 +56,13 @@ def swap(market_id: str, base: str, quote: str, settle: str, contract_size: str 
 
 
 def gateway(
-    exchange: str, market_type: str, rows: list[dict[str, Any]], url: str, *, key: Credentials | None = KEY, **about: Any
+    exchange: str,
+    market_type: str,
+    rows: list[dict[str, Any]],
+    url: str,
+    *,
+    key: Credentials | None = KEY,
+    **about: Any,
 ) -> ExchangeGateway:
     """A gateway to the server at ``url`` that has these markets already."""
     table = MarketTable()

@@ -1,4 +1,4 @@
-"""Every recorded reply that concerns a call we make, over HTTP through the gateway, against a table reviewed by hand."""
+"""Every recorded reply of a call we make, over HTTP through the gateway, against a table reviewed by hand."""
 
 from __future__ import annotations
 
@@ -297,7 +297,7 @@ def test_says_clearly_that_bitmart_is_no_longer_carried(shared: Path, fake: Fake
     with pytest.raises(NotCarried) as refusal:
         ExchangeGateway("bitmart", "spot", KEY, base_url=fake.url)
     assert refusal.value.code == "exchange_not_carried"
-    assert refusal.value.message == "BitMart closed in 2026 and ccxt no longer carries it, so its trades cannot be read."
+    assert refusal.value.message.startswith("BitMart closed in 2026 and ccxt no longer carries it")
     assert fake.seen == []
 
 

@@ -145,7 +145,7 @@ class Demo:
 
     def _make_client(self, client: DemoClient) -> dict[str, dict[str, str]]:
         """The client with its wallet and connectors, and its keys at the sandbox's exchanges."""
-        keys = {exchange: _new_key() for exchange in client.exchanges}
+        keys = {exchange: _new_key(exchange) for exchange in client.exchanges}
         for exchange, key in keys.items():
             if exchange != "bitmart":  # it closed; no exchange of the sandbox plays it
                 self._control("/keys", {"exchange": exchange, "account": client.account, **key})
@@ -218,8 +218,10 @@ class Demo:
         self._session.post(f"{self._sandbox}/control{path}", json=body, timeout=_TIMEOUT_S).raise_for_status()
 
 
-def _new_key() -> dict[str, str]:
-    return {"api_key": secrets.token_hex(16), "secret": secrets.token_hex(24), "passphrase": secrets.token_hex(8)}
+def _new_key(exchange: str) -> dict[str, str]:
+    """A passphrase only where the exchange has one: KuCoin's, or BitMart's memo."""
+    passphrase = "" if exchange == "binance" else secrets.token_hex(8)
+    return {"api_key": secrets.token_hex(16), "secret": secrets.token_hex(24), "passphrase": passphrase}
 
 
 if __name__ == "__main__":

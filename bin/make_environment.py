@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -26,8 +27,12 @@ COMPILED = (
 )
 
 
+HOW_TO_COMPLETE = "Install what is missing (apt install python3-venv python3-pip), or uv, and start again."
+
+
 def say(text: str) -> None:
-    print(f"setup    | {text}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"setup    | {text}\n")
+    sys.stderr.flush()
 
 
 def checksum(path: Path) -> str:
@@ -67,19 +72,17 @@ def is_ours() -> bool:
 
 
 def create() -> None:
+    """An environment without pip: making one with it takes seconds, and uv or the system's pip can fill it."""
     shutil.rmtree(VENV, ignore_errors=True)
-    with_pip = [] if find_uv() else ["pip"]
-    made = subprocess.run(
-        [sys.executable, "-I", "-m", "venv", *([] if with_pip else ["--without-pip"]), str(VENV)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    made = run(sys.executable, "-I", "-m", "venv", "--without-pip", str(VENV))
     if made.returncode:
         shutil.rmtree(VENV, ignore_errors=True)
         say((made.stdout + made.stderr).strip()[-800:])
-        raise SystemExit(
-            f"Python's venv is incomplete here ({sys.executable}): install it (apt install python3-venv), or install uv, "
-            "and start again."
-        )
+        raise SystemExit(f"No environment can be made with {sys.executable}. {HOW_TO_COMPLETE}")
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False)
 
 
 def find_uv() -> str | None:
@@ -108,15 +111,24 @@ def install_with_uv(uv: str, name: str) -> bool:
     return done
 
 
+def find_pip() -> list[str]:
+    """The environment's own pip, else the system's when it can install elsewhere (22.3), else a new one."""
+    own, system = [str(PYTHON), "-m", "pip"], [sys.executable, "-m", "pip", "--python", str(PYTHON)]
+    for pip in (own, system):
+        if run(*pip, "--version").returncode == 0:
+            return pip
+    if run(str(PYTHON), "-I", "-m", "ensurepip").returncode == 0:
+        return own
+    raise SystemExit(f"There is neither uv nor pip for {sys.executable}. {HOW_TO_COMPLETE}")
+
+
 def install_with_pip(name: str) -> bool:
-    if subprocess.run([PYTHON, "-I", "-c", "import pip"], capture_output=True, check=False).returncode:
-        subprocess.run([PYTHON, "-I", "-m", "ensurepip"], capture_output=True, check=False)
     environ = dict(os.environ)
     # Our .venv is the place, whatever the user's pip prefers elsewhere.
     for unwanted in ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV"):
         environ.pop(unwanted, None)
     environ.setdefault("PIP_DISABLE_PIP_VERSION_CHECK", "1")
-    words = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input", "--no-compile", "--progress-bar", "off"]
+    words = [*find_pip(), "install", "--quiet", "--no-input", "--no-compile", "--progress-bar", "off"]
     if not environ.get("PIP_CACHE_DIR"):
         words.append("--no-cache-dir")
     words += ["--require-hashes", "-r", name]
@@ -137,7 +149,7 @@ def main(names: list[str]) -> None:
         say("another command is making the environment; waiting for it")
         fcntl.flock(lock, fcntl.LOCK_EX)
     if not VENV.exists() or not works() or not is_ours():
-        say(f"making the environment in {VENV} with Python {sys.version.split()[0]}")
+        say(f"making the environment in {VENV} with Python {platform.python_version()}")
         create()
     for name in names:
         if not is_made(name):

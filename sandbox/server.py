@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from sandbox.hummingbot import api as hummingbot
 from sandbox.world import World
 
 TICK_S = 0.05
-SAVE_S = 10.0
+SAVE_S = 15.0
 Produce = Callable[[], Awaitable[Reply]]
 
 
@@ -66,12 +67,13 @@ def create_app(world: World, *, login: hummingbot.Login, state_file: Path | None
 
 
 async def _run(world: World, state_file: Path | None) -> None:
-    saved_s = asyncio.get_running_loop().time()
+    """Saves every few seconds, and at once when what must outlive a kill has changed."""
+    saved_s, saved_shape = time.monotonic(), state.shape(world)
     while True:
         world.tick()
-        if state_file and asyncio.get_running_loop().time() - saved_s > SAVE_S:
-            saved_s = asyncio.get_running_loop().time()
+        if state_file and (time.monotonic() - saved_s > SAVE_S or state.shape(world) != saved_shape):
             state.save(world, state_file)
+            saved_s, saved_shape = time.monotonic(), state.shape(world)
         await asyncio.sleep(TICK_S)
 
 

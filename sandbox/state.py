@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from sandbox import money
 from sandbox.hummingbot.bot import Bot
 from sandbox.keys import Key
 from sandbox.lives import Life
@@ -56,8 +57,24 @@ def save(world: World, path: Path) -> None:
     }
     beside = path.with_name(f"{path.name}.new")
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(orjson.dumps(data))
+        file.write(orjson.dumps(data, default=_amount))
     beside.replace(path)
+
+
+def _amount(value: object) -> str:
+    if isinstance(value, Decimal):
+        return money.text(value)
+    raise TypeError(f"{type(value).__name__} has no place in the state file.")
+
+
+def shape(world: World) -> tuple[Any, ...]:
+    """What must not wait for the next regular save: it changes only when somebody deploys, seeds or stops something."""
+    hummingbot = world.hummingbot
+    bots = tuple((bot.name, bot.container, bot.strategy_running) for bot in hummingbot.bots.values())
+    runs = tuple((run.run_status, run.deployment_status) for run in hummingbot.runs.rows.values())
+    accounts = tuple((name, *held) for name, held in hummingbot.library.credentials.items())
+    counts = (len(world.keys.all()), len(world.externals), len(world.lives.all), len(world.markets))
+    return bots, runs, accounts, counts, len(hummingbot.library.controller_configs)
 
 
 def _bot_json(bot: Bot) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections import defaultdict, deque
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -56,8 +56,7 @@ class Trade:
 
 def row(item: Order | Trade) -> dict[str, Any]:
     """As JSON: amounts are plain decimal strings."""
-    fields = asdict(item)
-    return {name: money.text(value) if isinstance(value, Decimal) else value for name, value in fields.items()}
+    return {name: money.text(value) if isinstance(value, Decimal) else value for name, value in vars(item).items()}
 
 
 _DECIMALS = ("price", "quantity", "fee", "fee_rate", "realized_pnl", "filled")
@@ -145,15 +144,11 @@ class Tape:
             del self._by_book[book]
 
     def to_json(self) -> dict[str, Any]:
-        totals = [
-            {"book": list(book), **{k: str(v) if isinstance(v, Decimal) else v for k, v in asdict(total).items()}}
-            for book, total in self.totals.items()
-        ]
-        open_ids = {order.id for rows in self._open.values() for order in rows.values()}
+        """For orjson, which reads dataclasses itself; only amounts are left to its ``default``."""
         return {
-            "trades": [row(trade) for trade in self.trades],
-            "orders": [row(order) for order in self.orders if order.id in open_ids],
-            "totals": totals,
+            "trades": list(self.trades),
+            "orders": [order for rows in self._open.values() for order in rows.values()],
+            "totals": [{"book": book, **vars(total)} for book, total in self.totals.items()],
         }
 
     def load(self, saved: dict[str, Any]) -> None:

@@ -38,6 +38,7 @@ class Sandbox:
         self.hummingbot_url = f"{url}/hummingbot"
         self.exchange_base = f"{url}/exchange"
         self._session = requests.Session()
+        self._session.trust_env = False
 
     def control(self, method: str, path: str, **arguments: Any) -> Any:
         """A call to /control; anything but success raises with the sandbox's own sentence."""

@@ -48,6 +48,11 @@ def test_ends_on_a_signal_and_goes_on_where_it_was(tmp_path: Path) -> None:
         assert sandbox.hummingbot("GET", "/accounts/").status_code == 401
         running.send_signal(signal.SIGTERM)
         assert running.wait(10) == 0
-    with process(file) as (_, sandbox):
+    with process(file) as (running, sandbox):
         assert [key["api_key"] for key in sandbox.control("GET", "/keys")] == ["key"]
         assert sandbox.state()["mean_interval_s"] == 4
+        sandbox.add_container("survivor-1")
+        sandbox.wait_until(lambda: b"survivor-1" in file.read_bytes())
+        running.kill()
+    with process(file) as (_, sandbox):
+        assert sandbox.containers() == {"survivor-1": "running"}

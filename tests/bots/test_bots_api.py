@@ -18,8 +18,14 @@ BOT_FIELDS = (
     "reported_status runtime health_status health_message last_known last_trade_time last_heartbeat stale_minutes "
     "stopped_minutes status_updated_at stats created_at updated_at"
 ).split()
-GOOD = {"name": "Sharp Spread", "account": "client_acme", "connector": "kucoin", "pair": "SHARP/USDT", "strategy": "spread",
-        "config": {"bid_spread": 0.003, "ask_spread": 0.003, "order_amount": 1600}}
+GOOD = {
+    "name": "Sharp Spread",
+    "account": "client_acme",
+    "connector": "kucoin",
+    "pair": "SHARP/USDT",
+    "strategy": "spread",
+    "config": {"bid_spread": 0.003, "ask_spread": 0.003, "order_amount": 1600},
+}
 
 
 def test_creates_a_bot_with_every_field_and_echoes_the_pair_as_written(cast: Cast) -> None:
@@ -28,7 +34,10 @@ def test_creates_a_bot_with_every_field_and_echoes_the_pair_as_written(cast: Cas
     assert set(BOT_FIELDS) <= set(answer.body)
     assert answer.body["status"] == "created" and answer.body["runtime_kind"] == "external"
     assert answer.body["pair"] == "sharp-usdt" and answer.body["config"] == GOOD["config"]
-    assert answer.body["connector_id"] is not None and answer.body["stats"]["trades_24h"] == {"buys": None, "sells": None}
+    assert answer.body["connector_id"] is not None and answer.body["stats"]["trades_24h"] == {
+        "buys": None,
+        "sells": None,
+    }
     shown = cast.operator.get(f"/bots/{answer.body['id']}").body
     assert shown["pair"] == "SHARP/USDT" and shown["runtime"] is None and shown["health_status"] == "unknown"
 
@@ -37,9 +46,15 @@ def test_creates_a_bot_with_every_field_and_echoes_the_pair_as_written(cast: Cas
     ("change", "said"),
     [
         ({"account": "x"}, "No client found with account_identifier 'x'"),
-        ({"pair": "../../etc"}, "pair"), ({"pair": "BTC"}, ""), ({"config": "no"}, "config"), ({"config": {"bid_spread": "x"}}, ""),
-        ({"connector": "ku coin!"}, ""), ({"name": None}, "name"), ({"runtime_kind": "arena"}, "runtime_kind"),
-        ({"stale_minutes": -1}, "stale_minutes"), ({"stale_minutes": 30, "stopped_minutes": 10}, "stopped_minutes"),
+        ({"pair": "../../etc"}, "pair"),
+        ({"pair": "BTC"}, ""),
+        ({"config": "no"}, "config"),
+        ({"config": {"bid_spread": "x"}}, ""),
+        ({"connector": "ku coin!"}, ""),
+        ({"name": None}, "name"),
+        ({"runtime_kind": "arena"}, "runtime_kind"),
+        ({"stale_minutes": -1}, "stale_minutes"),
+        ({"stale_minutes": 30, "stopped_minutes": 10}, "stopped_minutes"),
         ({"connector_id": "00000000-0000-0000-0000-000000000000"}, "connector_id"),
     ],
 )
@@ -55,7 +70,9 @@ def test_keeps_every_digit_of_a_config(cast: Cast) -> None:
     text = cast.operator.http.get(f"/bots/{made.body['id']}", headers={"Authorization": f"Bearer {cast.operator.key}"})
     assert b"0.100000000000000000001" in text.content and b"12345678901234567890" in text.content
     cloned = cast.operator.post(f"/bots/{made.body['id']}/clone", {"name": "y"})
-    text = cast.operator.http.get(f"/bots/{cloned.body['id']}", headers={"Authorization": f"Bearer {cast.operator.key}"})
+    text = cast.operator.http.get(
+        f"/bots/{cloned.body['id']}", headers={"Authorization": f"Bearer {cast.operator.key}"}
+    )
     assert b"0.100000000000000000001" in text.content
 
 
@@ -88,7 +105,10 @@ def test_an_external_bot_records_what_was_said(cast: Cast) -> None:
     stopped = cast.operator.get(path).body
     assert stopped["status"] == "stopped" and stopped["health_status"] == "stopped"
     assert "stopped by" in stopped["health_message"].lower()
-    assert cast.acme_manages.put(path, {"runtime_kind": "hummingbot", "stale_minutes": 5}).body["runtime_kind"] == "hummingbot"
+    assert (
+        cast.acme_manages.put(path, {"runtime_kind": "hummingbot", "stale_minutes": 5}).body["runtime_kind"]
+        == "hummingbot"
+    )
     assert cast.acme_manages.put(path, {"stale_minutes": None}).body["stale_minutes"] is None
     assert cast.acme_manages.delete(path).body == {"status": "deleted", "bot_id": str(cast.acme_bot)}
     assert cast.acme_manages.get(path).status == 404
@@ -102,7 +122,9 @@ def test_the_timeline_tells_who_wished_what(cast: Cast) -> None:
         page = cast.acme_reads.get(f"/bots/{cast.acme_bot}/timeline?limit=2&cursor={cursor}").body
         seen += page["timeline"]
         cursor = page["next"]
-    changes = [e["after"]["desired_status"] for e in seen if e["kind"] == "change" and "desired_status" in (e["after"] or {})]
+    changes = [
+        e["after"]["desired_status"] for e in seen if e["kind"] == "change" and "desired_status" in (e["after"] or {})
+    ]
     assert changes == ["stopped", "running", "created"]
     assert all(e["actor"] for e in seen) and [e["at"] for e in seen] == sorted((e["at"] for e in seen), reverse=True)
     assert cast.acme_reads.get(f"/bots/{cast.acme_bot}/timeline?cursor=WyJ4IiwieSJd").status == 400
@@ -111,7 +133,9 @@ def test_the_timeline_tells_who_wished_what(cast: Cast) -> None:
 def test_a_connector_that_comes_later_is_found_and_several_must_be_told_apart(cast: Cast) -> None:
     bot = make_bot("client_acme", connector="gate_io")
     assert cast.operator.get(f"/bots/{bot}").body["connector_id"] is None
-    added = cast.acme_manages.put(f"/clients/{cast.acme}/connector", {"name": "gateio", "api_key": "k", "api_secret": "s"})
+    added = cast.acme_manages.put(
+        f"/clients/{cast.acme}/connector", {"name": "gateio", "api_key": "k", "api_secret": "s"}
+    )
     gate = next(c["id"] for c in added.body["connectors"] if c["name"] == "gateio")
     assert cast.operator.get(f"/bots/{bot}").body["connector_id"] == gate
     cast.acme_manages.put(f"/clients/{cast.acme}/connector", {"name": "kucoin", "label": "two"})
@@ -141,7 +165,12 @@ def test_the_lists_words_equal_the_rules_for_every_combination(database: None, c
     )
     kinds = (RuntimeKind.HUMMINGBOT, RuntimeKind.EXTERNAL)
     combinations = itertools.product(
-        kinds, DesiredStatus, (None, *ReportedStatus), (None, *DeploymentStatus), (False, True), (None, *RuntimeStatus),
+        kinds,
+        DesiredStatus,
+        (None, *ReportedStatus),
+        (None, *DeploymentStatus),
+        (False, True),
+        (None, *RuntimeStatus),
         (False, True),
     )
     checked = 0
@@ -157,8 +186,10 @@ def test_the_lists_words_equal_the_rules_for_every_combination(database: None, c
                 continue
             Bot.objects.filter(id=bot.id).update(runtime_kind=kind, desired_status=desired, reported_status=reported)
             BotDeployment.objects.filter(id=deployment.id).update(
-                bot=bot.id if status else cast.globex_bot, client_id=bot.client_id if status else cast.globex,
-                status=status or "ended", confirmed_at=now if is_confirmed else None,
+                bot=bot.id if status else cast.globex_bot,
+                client_id=bot.client_id if status else cast.globex,
+                status=status or "ended",
+                confirmed_at=now if is_confirmed else None,
             )
             BotRuntime.objects.filter(pk=runtime.pk).delete()
             if seen:
@@ -167,9 +198,22 @@ def test_the_lists_words_equal_the_rules_for_every_combination(database: None, c
                     bot=bot, client_id=bot.client_id, status=seen, observed_at=observed, changed_at=observed
                 )
             expected = derive_status(
-                kind=kind, desired=desired, reported=reported, deployment=status, is_confirmed=is_confirmed, runtime=seen,
+                kind=kind,
+                desired=desired,
+                reported=reported,
+                deployment=status,
+                is_confirmed=is_confirmed,
+                runtime=seen,
                 is_current=is_current,
             )
-            assert bot_status(OPERATOR, bot.id) == expected, (kind, desired, reported, status, is_confirmed, seen, is_current)
+            assert bot_status(OPERATOR, bot.id) == expected, (
+                kind,
+                desired,
+                reported,
+                status,
+                is_confirmed,
+                seen,
+                is_current,
+            )
             checked += 1
     assert checked > 400

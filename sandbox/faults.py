@@ -26,6 +26,7 @@ KEY_FAULTS = {"revoked": "the exchange refuses the key, and bots that use it sto
 HUMMINGBOT_FAULTS = {
     "broker_down": "no MQTT message arrives any more; the API still says connected",
     "docker_down": "the Docker engine is unreachable; the list of bots freezes",
+    "docker_error": "the Docker engine answers with errors: lists of containers are a string, with status 200",
     "api_restart": "the API forgets its cache at once (done when switched on; nothing to switch off)",
     "down": "every connection is closed",
 }

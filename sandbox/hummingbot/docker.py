@@ -19,6 +19,8 @@ def _need_docker(hummingbot: Hummingbot) -> None:
 
 def _containers(hummingbot: Hummingbot, call: Call, status: str) -> Reply:
     _need_docker(hummingbot)
+    if hummingbot.is_on("docker_error"):
+        return Reply('500 Server Error for http://127.0.0.1:2375/v1.44/containers/json: Internal Server Error ("busy")')
     wanted = call.query.get("name_filter", "")
     bots = [bot for bot in hummingbot.bots.values() if bot.container == status and wanted in bot.name]
     return Reply([_row(bot) for bot in bots])

@@ -116,6 +116,12 @@ def test_a_hummingbot_that_is_down_closes_every_connection(sandbox: Sandbox) -> 
     assert sandbox.hummingbot("GET", "/").json()["status"] == "running"
 
 
+def test_a_confused_docker_engine_gives_a_string_where_a_list_belongs(sandbox: Sandbox) -> None:
+    sandbox.fault("hummingbot", "docker_error")
+    reply = sandbox.hummingbot("GET", "/docker/active-containers")
+    assert (reply.status_code, type(reply.json())) == (200, str)
+
+
 def test_a_dead_bot_leaves_the_list_after_its_silence_and_comes_back_when_recovered(
     sandbox: Sandbox, client: Any
 ) -> None:

@@ -15,11 +15,11 @@ from typing import Any, TypeVar
 from exchanges.carried import CARRIED
 from exchanges.gateways import accounts, client, emptiness, errors, markets, parsing
 from exchanges.gateways.errors import CannotReadTrades, MissingCredentials, NotCarried, UnknownMarket
-from exchanges.gateways.wire import quiet_logs
+from exchanges.gateways.wire import Wire, quiet_logs
 from exchanges.names import resolve
 from exchanges.symbols import normalize
 from exchanges.types import Balance, Credentials, MarketType, Ticker, Trade
-from ground.errors import BadCredentials, GatewayError
+from ground.errors import BadCredentials, GatewayError, Rejected
 from ground.scope import assert_no_transaction
 
 T = TypeVar("T")
@@ -72,9 +72,7 @@ class ExchangeGateway:
         with self._lock:
             self._require_trades()
             market = self._market(symbol)
-            rows = self._own_rows(market, limit)
-            if not rows and not self._knows_account_kind and self._keeps_trades_elsewhere():
-                rows = self._own_rows(market, limit)
+            rows = self._rows_of_any_account_kind(market, limit)
         pair = normalize(symbol)
         trades = self._read(lambda: [parsing.trade(row, market, pair) for row in rows])
         return sorted(trades, key=lambda trade: (trade.executed_at, trade.exchange_trade_id), reverse=True)[:limit]
@@ -147,6 +145,20 @@ class ExchangeGateway:
             words = " and ".join(_WORDS.get(name, name) for name in missing)
             raise MissingCredentials(f"{self.title} also asks for the {words} of the key.", system=self.exchange)
 
+    def _rows_of_any_account_kind(self, market: dict[str, Any], limit: int) -> list[dict[str, Any]]:
+        """Asks the plain way; where that finds nothing or is refused, finds out whether the trades are elsewhere."""
+        refusal: Rejected | None = None
+        rows: list[dict[str, Any]] = []
+        try:
+            rows = self._own_rows(market, limit)
+        except Rejected as error:
+            refusal = error
+        if not rows and not self._knows_account_kind and self._keeps_trades_elsewhere():
+            return self._own_rows(market, limit)
+        if refusal is not None:
+            raise refusal
+        return rows
+
     def _own_rows(self, market: dict[str, Any], limit: int) -> list[dict[str, Any]]:
         rows = self._ask(lambda: self._client.fetch_my_trades(market["symbol"], None, limit), is_empty=_is_empty)
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -216,17 +228,23 @@ class ExchangeGateway:
             result = call()
         except (client.ccxt_module().BaseError, *SHAPE_ERRORS) as error:
             problem = self._translate(error, wire.heard)
-        swallowed = [failure for failure, heard in wire.failures if _is_no_answer(heard)]
-        if is_tolerant and problem is not None and not swallowed:
-            problem, result = None, False
-        elif problem is None and is_tolerant and swallowed:
-            problem = self._translate(*wire.failures[-1])
+        if is_tolerant:
+            result, problem = self._tolerated(wire, result, problem)
         elif problem is None and is_empty is not None and is_empty(result) and not self._is_honest(call):
             problem = errors.unreadable(self.exchange, self.title, "nothing where the data should be")
         wire.begin()  # lets go of the answers
         if problem is not None:
             raise problem  # outside the except block: ccxt's error, with its signed address, is not chained to it
         return result  # type: ignore[no-any-return]
+
+    def _tolerated(
+        self, wire: Wire, result: Any, problem: GatewayError | None
+    ) -> tuple[Any, GatewayError | None]:
+        """A refusal is a no. An error that brought no answer is none, also where ccxt swallowed it."""
+        lost = [failure for failure in wire.failures if _is_no_answer(failure[1])]
+        if lost:
+            return None, self._translate(*lost[-1])
+        return (False if problem else result), None
 
     def _is_honest(self, call: Callable[[], Any]) -> bool:
         """Whether an empty result means that there is nothing."""

@@ -25,8 +25,17 @@ _ANSWERED: dict[str, dict[str, Any]] = {
 }
 
 
-# Codes that ccxt takes for less than they are.
-_CODES: dict[str, dict[str, str]] = {"mexc": {"10072": "AuthenticationError"}}  # invalid access key
+# Codes that ccxt takes for something else: a wrong clock is no refusal of the key, an unknown key is one.
+_CODES: dict[str, dict[str, str]] = {
+    "gate": {"REQUEST_EXPIRED": "InvalidNonce"},
+    "gemini": {"InvalidTimestampInPayload": "InvalidNonce"},
+    "mexc": {
+        "10072": "AuthenticationError",  # invalid access key
+        "700006": "PermissionDenied",  # address not on the key's list
+        "730706": "AuthenticationError",  # no such key
+    },
+    "okx": {"50112": "InvalidNonce"},  # invalid OK-ACCESS-TIMESTAMP
+}
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from exchanges.types import Credentials, Side, Trade
-from ground.errors import BadCredentials
+from ground.errors import BadCredentials, Rejected, Unavailable
 from tests.exchanges.fake import FakeExchange
 from tests.exchanges.tables import KEY, gateway, spot, swap
 
@@ -578,3 +578,26 @@ def test_an_account_of_another_kind_is_asked_for_once_when_nothing_is_found(fake
     assert len(fake.asked("/api/v1/hf/accounts/opened")) == 1
     assert len(fake.asked("/api/v1/hf/fills")) == 2
     assert len(fake.asked("/api/v1/fills")) == 1
+
+
+@pytest.mark.parametrize("answer", [{"code": "200004", "msg": "the account is of another kind"}, None])
+def test_a_refusal_stands_when_the_account_is_of_the_plain_kind(fake: FakeExchange, answer: Any) -> None:
+    client = gateway("kucoin", "spot", [spot("BTC-USDT", "BTC", "USDT")], fake.url)
+    fake.on("/api/v1/fills", {"code": "400100", "msg": "Parameter error"})
+    if answer:
+        fake.on("/api/v1/hf/accounts/opened", answer)
+    for _ in range(2):
+        with pytest.raises(Rejected):
+            client.fetch_own_trades("BTCUSDT")
+    assert len(fake.asked("/api/v1/hf/accounts/opened")) == 1
+
+
+def test_a_question_that_got_no_answer_leaves_an_empty_list_in_doubt(fake: FakeExchange) -> None:
+    client = gateway("gate", "spot", [spot("BTC_USDT", "BTC", "USDT")], fake.url)
+    fake.on("/spot/my_trades", [])
+    fake.on("/account/detail", "<html>", status=503)
+    with pytest.raises(Unavailable):
+        client.fetch_own_trades("BTCUSDT")
+    fake.on("/account/detail", {"user_id": 1, "key": {"mode": 2}})
+    assert client.fetch_own_trades("BTCUSDT") == []
+    assert [seen.query["account"] for seen in fake.asked("/spot/my_trades")] == ["spot", "spot", "unified"]

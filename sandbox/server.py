@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -70,10 +71,14 @@ async def _run(world: World, state_file: Path | None) -> None:
     """Saves every few seconds, and at once when what must outlive a kill has changed."""
     saved_s, saved_shape = time.monotonic(), state.shape(world)
     while True:
-        world.tick()
-        if state_file and (time.monotonic() - saved_s > SAVE_S or state.shape(world) != saved_shape):
-            state.save(world, state_file)
-            saved_s, saved_shape = time.monotonic(), state.shape(world)
+        try:
+            world.tick()
+            if state_file and (time.monotonic() - saved_s > SAVE_S or state.shape(world) != saved_shape):
+                saved_s, saved_shape = time.monotonic(), state.shape(world)
+                state.save(world, state_file)
+        except Exception:  # the outermost loop: one bot's odd config or a full disk must not stop the others
+            logging.getLogger(__name__).exception("The world stumbled, and goes on.")
+            await asyncio.sleep(1)
         await asyncio.sleep(TICK_S)
 
 

@@ -36,13 +36,36 @@ def required(fields: dict[str, Any], *names: str) -> list[str]:
 
 def decimal(fields: dict[str, Any], name: str, default: Decimal) -> Decimal:
     try:
-        return Decimal(str(fields[name])) if fields.get(name) is not None else default
+        value = Decimal(str(fields[name])) if fields.get(name) is not None else default
     except InvalidOperation as error:
         raise BadRequest(f"{name} must be a number, best as a string, not {fields[name]!r}.") from error
+    if not value.is_finite():
+        raise BadRequest(f"{name} must be finite.")
+    return value
 
 
 def number(fields: dict[str, Any], name: str, default: float) -> float:
-    try:
-        return float(fields[name]) if fields.get(name) is not None else default
-    except (TypeError, ValueError) as error:
-        raise BadRequest(f"{name} must be a number, not {fields[name]!r}.") from error
+    return float(decimal(fields, name, Decimal(str(default))))
+
+
+def above_zero(fields: dict[str, Any], name: str, default: Decimal | float) -> Decimal:
+    value = decimal(fields, name, Decimal(str(default)))
+    if value <= 0:
+        raise BadRequest(f"{name} must be above zero, not {fields.get(name)!r}.")
+    return value
+
+
+def rows(fields: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """A list of JSON objects; empty when it is not there."""
+    found = fields.get(name) or []
+    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+        raise BadRequest(f"{name} must be a list of objects.")
+    return found
+
+
+def mapping(fields: dict[str, Any], name: str) -> dict[str, Any]:
+    """A JSON object; empty when it is not there."""
+    found = fields.get(name) or {}
+    if not isinstance(found, dict):
+        raise BadRequest(f"{name} must be an object.")
+    return found

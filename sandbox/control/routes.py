@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from sandbox.control import seeding, views
-from sandbox.control.requests import BadRequest, body, decimal, number, required
+from sandbox.control.requests import BadRequest, above_zero, body, mapping, number, required
 from sandbox.faults import BOT_FAULTS, EXCHANGE_FAULTS, HTTP_FAULTS, HUMMINGBOT_FAULTS, KEY_FAULTS
 from sandbox.http import Call, Reply, Routes, answer
 from sandbox.lives import STEPS, Life, switch_bot
@@ -42,18 +42,20 @@ def markets(world: World, call: Call) -> Reply:
 def put_market(world: World, call: Call) -> Reply:
     """A new market, or another price for one that exists."""
     fields = body(call)
-    exchange, pair, price = required(fields, "exchange", "pair", "price")
+    exchange, pair, _ = required(fields, "exchange", "pair", "price")
     if exchange not in MAKER_FEE_RATES:
         raise BadRequest(f"No exchange {exchange!r} here; there are {', '.join(MAKER_FEE_RATES)}.")
     base, _, quote = pair.replace("-", "/").upper().partition("/")
+    if not base or not quote:
+        raise BadRequest(f"pair must read like BTC/USDT, not {pair!r}.")
     known = world.market(exchange, f"{base}/{quote}")
     market = Market(
         exchange=exchange,
         base=base,
         quote=quote,
-        price=decimal(fields, "price", Decimal(price)),
-        tick=decimal(fields, "tick", known.tick if known else Decimal("0.0001")),
-        step=decimal(fields, "step", known.step if known else Decimal("0.001")),
+        price=above_zero(fields, "price", 1),
+        tick=above_zero(fields, "tick", known.tick if known else Decimal("0.0001")),
+        step=above_zero(fields, "step", known.step if known else Decimal("0.001")),
         volatility=number(fields, "volatility", known.volatility if known else 0.0004),
     )
     if known:
@@ -92,7 +94,7 @@ def change_bot(world: World, call: Call) -> Reply:
     if not traders:
         raise BadRequest(f"No bot {name!r} trades here.")
     for trader in traders:
-        trader.mean_interval_s = number(fields, "mean_interval_s", trader.mean_interval_s)
+        trader.mean_interval_s = float(above_zero(fields, "mean_interval_s", trader.mean_interval_s))
         trader.schedule(world.rng, world.clock.world())
     return Reply([views.trader(trader) for trader in traders])
 
@@ -149,6 +151,9 @@ def switch_fault(world: World, call: Call) -> Reply:
         raise BadRequest(f"No fault {name!r} for {target!r}. GET /control/faults lists what there is.")
     on = fields.get("on", True)
     options = {k: v for k, v in fields.items() if k not in ("target", "fault", "on", "path", "method", "count")}
+    for option in set(options) & {"seconds", "retry_after_s", "status", "skew_ms", "factor"}:
+        number(options, option, 0)
+    count = int(number(fields, "count", 0)) or None
     if kind == "bot":
         if which not in {trader.bot for trader in world.traders()} | set(world.hummingbot.bots):
             raise BadRequest(f"No bot {which!r} here.")
@@ -156,8 +161,8 @@ def switch_fault(world: World, call: Call) -> Reply:
     elif name == "api_restart":
         world.hummingbot.restart_api()
     elif on:
-        narrowing = {"path": fields.get("path", ""), "method": fields.get("method", "").upper()}
-        world.faults.switch_on(target, name, **narrowing, remaining=fields.get("count"), options=options)
+        narrowing = {"path": str(fields.get("path", "")), "method": str(fields.get("method", "")).upper()}
+        world.faults.switch_on(target, name, **narrowing, remaining=count, options=options)
     else:
         world.faults.switch_off(target, name, path=fields.get("path"))
     return Reply({"active": [fault.to_json() for fault in world.faults.active]})
@@ -217,8 +222,8 @@ def clear_calls(world: World, call: Call) -> Reply:
 def clock(world: World, call: Call) -> Reply:
     """``advance_s`` lets world seconds pass at once; ``speed`` from now on."""
     fields = body(call)
-    if speed := number(fields, "speed", 0):
-        world.clock.set_speed(speed)
+    if "speed" in fields:
+        world.clock.set_speed(float(above_zero(fields, "speed", 1)))
     for _ in range(2):  # once for what came due, once for what follows from it
         world.tick()
         world.clock.advance(number(fields, "advance_s", 0) / 2)
@@ -231,7 +236,7 @@ def put_account(world: World, call: Call) -> Reply:
     """An account of the Hummingbot API with credentials, without its check against the exchange."""
     fields = body(call)
     [account] = required(fields, "account")
-    world.hummingbot.library.credentials.setdefault(account, {}).update(fields.get("credentials", {}))
+    world.hummingbot.library.credentials.setdefault(account, {}).update(mapping(fields, "credentials"))
     return Reply({"account": account}, status=201)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from sandbox.control.requests import BadRequest, decimal, number, required
+from sandbox.control.requests import BadRequest, above_zero, decimal, mapping, number, required, rows
 from sandbox.hummingbot.bot import Bot
 from sandbox.keys import DEFAULT_BALANCE, Key
 from sandbox.lives import STEPS, Life
@@ -22,7 +22,7 @@ def put_key(world: World, fields: dict[str, Any]) -> Key:
     exchange, api_key, secret = required(fields, "exchange", "api_key", "secret")
     if family(exchange) not in {family(name) for name in MAKER_FEE_RATES}:
         raise BadRequest(f"No exchange {exchange!r} here; there are {', '.join(MAKER_FEE_RATES)}.")
-    balances = dict(fields.get("balances") or {})
+    balances = mapping(fields, "balances")
     return world.keys.put(
         Key(
             exchange=family(exchange),
@@ -47,8 +47,10 @@ def put_external(world: World, fields: dict[str, Any]) -> Trader:
         bot=name,
         market=market,
         key=key,
-        mean_interval_s=number(fields, "mean_interval_s", world.mean_interval_s),
-        amount=decimal(fields, "order_amount", max(market.step, (Decimal(100) / market.price).quantize(market.step))),
+        mean_interval_s=float(above_zero(fields, "mean_interval_s", world.mean_interval_s)),
+        amount=above_zero(
+            fields, "order_amount", max(market.step, (Decimal(100) / market.price).quantize(market.step))
+        ),
         bid_spread=decimal(fields, "bid_spread", Decimal("0.001")),
         ask_spread=decimal(fields, "ask_spread", Decimal("0.001")),
         running=bool(fields.get("running", True)),
@@ -63,10 +65,14 @@ def put_external(world: World, fields: dict[str, Any]) -> Trader:
 
 
 def put_life(world: World, bot: str, fields: dict[str, Any]) -> Life:
-    script = fields.get("script")
-    if not isinstance(script, list) or not all(isinstance(step, dict) and "after_s" in step for step in script):
+    script = rows(fields, "script")
+    if not script:
         raise BadRequest('script must be a list of steps like {"after_s": 60, "do": "slow"}.')
-    if unknown := [step.get("do") for step in script if step.get("do") not in STEPS]:
+    for step in script:
+        required(step, "after_s", "do")
+        step["after_s"] = number(step, "after_s", 0)
+        above_zero(step, "factor", 1)
+    if unknown := [step["do"] for step in script if step["do"] not in STEPS]:
         raise BadRequest(f"Unknown steps: {unknown}. There are {', '.join(STEPS)}.")
     period_s = number(fields, "period_s", 0)
     return world.lives.put(Life(bot=bot, script=script, loop=bool(fields.get("loop")), period_s=period_s))
@@ -83,7 +89,7 @@ def put_trade(world: World, fields: dict[str, Any]) -> Trade:
     bot = str(fields.get("bot", "seeded"))
     owner = next((trader for trader in world.traders() if trader.bot == bot and trader.market is market), None)
     trader = owner or Trader(bot=bot, market=market, key=key, mean_interval_s=60, amount=market.step)
-    price, quantity = decimal(fields, "price", market.price), decimal(fields, "quantity", market.step)
+    price, quantity = above_zero(fields, "price", market.price), above_zero(fields, "quantity", market.step)
     order: Order = world.place_order(trader, side=side, price=price, quantity=quantity)
     order.created_ms = at_ms
     return world.fill(order, trader=trader, at_ms=at_ms)
@@ -94,7 +100,7 @@ def put_container(world: World, fields: dict[str, Any]) -> Bot:
     kind = str(fields.get("container", "running"))
     if kind not in ("running", "none"):
         raise BadRequest("container must be running or none.")
-    configs = [config | {"_config_name": str(config.get("id", name))} for config in fields.get("configs", [])]
+    configs = [config | {"_config_name": str(config.get("id", name))} for config in rows(fields, "configs")]
     bot = Bot(
         name=name,
         account=str(fields.get("account", "master_account")),

@@ -141,7 +141,7 @@ def trader_for(world: World, bot: Bot, config: dict[str, Any]) -> Trader | None:
         bot=bot.name,
         market=market,
         key=key,
-        mean_interval_s=float(config.get("sandbox_mean_interval_s") or world.mean_interval_s),
+        mean_interval_s=world.mean_interval_s,
         amount=_amount(config, market.price, market.step),
         bid_spread=bid,
         ask_spread=ask,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from bridge_project import api, metrics, pages, service_health
+from bridge_project import api, metrics, pages, second_factor, service_health
 
 handler400 = "bridge_project.api_errors.bad_request"
 handler404 = "bridge_project.api_errors.not_found"
@@ -18,9 +18,10 @@ urlpatterns = [
     path("livez", service_health.livez),
     path("readyz", service_health.readyz),
     path("metrics", metrics.MetricsView.as_view()),
+    path("admin/second-factor", second_factor.second_factor, name="second_factor"),
     path("admin/", admin.site.urls),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("", include("clients.urls")),
     path("", include("health.urls")),
     path("", include("bots.urls")),

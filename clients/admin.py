@@ -14,7 +14,6 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
-from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 
@@ -27,23 +26,25 @@ from clients.services.keys import create_api_key, revoke_api_keys
 from clients.services.manage_clients import create_client, update_client
 
 CLIENT_COLORS = {ClientStatus.ACTIVE: "green", ClientStatus.SUSPENDED: "orange", ClientStatus.DELETING: "grey"}
-SECRET_FIELDS = ("api_key", "api_secret", "memo")
+SECRET_FIELDS = ("new_api_key", "new_api_secret", "new_memo")
 
 
 class ConnectorForm(RefusableForm):
     """Name and label are shown; the credentials only go in."""
 
-    api_key = forms.CharField(required=False, max_length=500, widget=SecretInput, label="API key")
-    api_secret = forms.CharField(required=False, max_length=2000, widget=SecretInput, label="API secret")
-    memo = forms.CharField(required=False, max_length=500, widget=SecretInput, label="memo or passphrase",
-                           help_text="Where the exchange wants one: KuCoin, OKX, Bitget a passphrase, BitMart a memo.")
+    new_api_key = forms.CharField(required=False, max_length=500, widget=SecretInput, label="API key")
+    new_api_secret = forms.CharField(required=False, max_length=2000, widget=SecretInput, label="API secret")
+    new_memo = forms.CharField(
+        required=False, max_length=500, widget=SecretInput, label="memo or passphrase",
+        help_text="Where the exchange wants one: KuCoin, OKX, Bitget a passphrase, BitMart a memo.",
+    )
 
     class Meta:
         model = Connector
         fields = ("name", "label")
 
     def credentials(self) -> dict[str, str]:
-        return {name: self.cleaned_data.get(name) or "" for name in SECRET_FIELDS}
+        return {name.removeprefix("new_"): self.cleaned_data.get(name) or "" for name in SECRET_FIELDS}
 
 
 class WalletInline(TabularInline):
@@ -90,7 +91,7 @@ class ClientAdmin(BridgeAdmin):
     form = ClientForm
     inlines = (WalletInline, ConnectorInline)
     list_display = ("name", "account_identifier", "state", "tier", "wallet_count", "connector_count", "made")
-    list_filter = (("status", ChoicesDropdownFilter),)
+    list_filter = ("status",)
     search_fields = ("name", "account_identifier", "email", "wallets__address_key")
     search_help_text = "name, account, e-mail or wallet address"
     fieldsets = (
@@ -287,7 +288,7 @@ class ApiKeyForm(RefusableForm):
 class ApiKeyAdmin(BridgeAdmin):
     form = ApiKeyForm
     list_display = ("prefix", "state", "kind", "scope", "name", "client", "used", "expires", "created_by", "made")
-    list_filter = (("kind", ChoicesDropdownFilter), ("scope", ChoicesDropdownFilter))
+    list_filter = ("kind", "scope")
     list_select_related = ("client",)
     search_fields = ("prefix", "name", "client__account_identifier", "client__name")
     autocomplete_fields = ("client",)

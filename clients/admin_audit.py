@@ -12,7 +12,6 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
 from clients.admin_base import FactsAdmin, badge
@@ -23,7 +22,7 @@ COLORS = {"INSERT": "green", "UPDATE": "blue", "DELETE": "red"}
 WORDS = {"INSERT": "made", "UPDATE": "changed", "DELETE": "removed"}
 
 
-class TableFilter(DropdownFilter):
+class TableFilter(admin.SimpleListFilter):
     title = "table"
     parameter_name = "table"
 
@@ -34,7 +33,7 @@ class TableFilter(DropdownFilter):
         return queryset.filter(table_name=self.value()) if self.value() else queryset
 
 
-class ActionFilter(DropdownFilter):
+class ActionFilter(admin.SimpleListFilter):
     title = "action"
     parameter_name = "did"
 
@@ -45,7 +44,7 @@ class ActionFilter(DropdownFilter):
         return queryset.filter(action=self.value()) if self.value() else queryset
 
 
-class RowFilter(DropdownFilter):
+class RowFilter(admin.SimpleListFilter):
     """Only there when a page links here for one row."""
 
     title = "row"

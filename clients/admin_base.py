@@ -94,6 +94,10 @@ class BridgeAdmin(ModelAdmin):
             messages.error(request, error.message)
             return HttpResponseRedirect(self.page(object_id))
 
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Unfold asks this of a row's actions too, with the row."""
+        return bool(super().has_add_permission(request))
+
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Services decide what goes along and what stays; the confirmation lists the rows asked for."""
         return [str(obj) for obj in objs], {}, set(), []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -66,8 +66,8 @@ class HeartbeatView(ScopedView):
 
     @extend_schema(operation_id="send_heartbeat", request=shapes.HeartbeatInput, responses=shapes.HeartbeatShown)
     def post(self, request: Request) -> HttpResponse:
-        """A bot says how it is. Needs a key that may manage it, or its own ping key; without a status it says running."""
-        heartbeat = read_heartbeat(request.data)
+        """A bot says how it is; without a status it says running. Needs a key that may manage it, or its ping key."""
+        heartbeat = read_heartbeat(cast(dict[str, Any], request.data))
         bot_id = resolve_bot(self.scope, heartbeat.bot)
         received_at = timezone.now()
         receive_heartbeat(scope=self.scope, bot_id=bot_id, heartbeat=heartbeat, now=received_at)

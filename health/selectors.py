@@ -110,8 +110,7 @@ def health_summary(scope: Scope, *, account: str = "") -> str:
     """
     with scope.transaction():
         row = fetch_one(_SUMMARY, base_params(scope) | {"account": account})
-    assert row is not None
-    return str(row[0])
+    return str(row[0]) if row else "{}"
 
 
 def health_history(scope: Scope, bot_id: UUID, page: Page) -> dict[str, Any]:
@@ -120,8 +119,9 @@ def health_history(scope: Scope, bot_id: UUID, page: Page) -> dict[str, Any]:
     after = "AND (l.checked_at, l.id) < (%(before_at)s, %(before_id)s)" if page.cursor else ""
     statement = f"""
         SELECT coalesce(json_agg(row_to_json(t) ORDER BY t.n), '[]')::text FROM (
-            SELECT bridge_iso(l.checked_at) AS checked_at, l.previous_status, l.new_status, l.new_status AS health_status,
-                   l.reason, l.actor, l.trade_count, bridge_iso(l.last_trade_at) AS last_trade, l.evidence, l.id,
+            SELECT bridge_iso(l.checked_at) AS checked_at, l.previous_status, l.new_status,
+                   l.new_status AS health_status, l.reason, l.actor, l.trade_count,
+                   bridge_iso(l.last_trade_at) AS last_trade, l.evidence, l.id,
                    row_number() OVER () AS n
               FROM (SELECT * FROM bot_health_logs l WHERE l.bot_id = %(id)s {after}
                      ORDER BY l.checked_at DESC, l.id DESC LIMIT %(limit)s + 1 OFFSET %(offset)s) l

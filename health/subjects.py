@@ -60,8 +60,8 @@ _SUBJECTS = f"""
            b.stale_minutes, b.stopped_minutes, b.config ->> 'client_order_id_prefix' AS order_prefix,
            k.api_key, k.api_secret, k.passphrase,
            h.status, h.message, h.status_updated_at, h.last_trade_at, h.last_heartbeat_at, h.heartbeat_status,
-           coalesce(h.confirmed_start_at, CASE WHEN d.confirmed_at >= b.desired_at THEN d.confirmed_at END) AS confirmed_at,
-           CASE WHEN {SEEN_RUNNING} THEN r.observed_at END AS seen_running_at
+           coalesce(h.confirmed_start_at, CASE WHEN d.confirmed_at >= b.desired_at THEN d.confirmed_at END),
+           CASE WHEN {SEEN_RUNNING} THEN r.observed_at END
       FROM bots b
       JOIN bot_health h ON h.bot_id = b.id
       LEFT JOIN connectors k ON k.id = b.connector_id AND k.retired_at IS NULL
@@ -78,7 +78,7 @@ _RIVALS = f"""
     SELECT me.id AS bot_id, me.client_id = b.client_id AS is_own_client, mk.id AS my_connector, k.id AS connector,
            mk.api_key AS my_key, k.api_key, b.name, b.connector_name, me.connector_name AS my_connector_name,
            b.config ->> 'client_order_id_prefix' AS order_prefix,
-           CASE WHEN b.desired_status = 'stopped' AND NOT coalesce({SEEN_RUNNING}, false) THEN b.desired_at END AS stopped_at
+           CASE WHEN b.desired_status = 'stopped' AND NOT coalesce({SEEN_RUNNING}, false) THEN b.desired_at END
       FROM bots me
       JOIN connectors mk ON mk.id = me.connector_id AND mk.api_key IS NOT NULL
       JOIN connectors k ON k.id = mk.id OR (k.key_hint = mk.key_hint AND k.api_key IS NOT NULL)
@@ -171,17 +171,22 @@ def _rivals(params: dict[str, Any]) -> dict[UUID, list[Rival]]:
     found: dict[UUID, list[Rival]] = defaultdict(list)
     opened: dict[UUID, str] = {}
     for row in (_RivalRow(*fields) for fields in fetch_all(_RIVALS, params)):
-        here, there = resolve(row.my_connector_name), resolve(row.connector_name)
-        if (here.exchange, here.market_type) != (there.exchange, there.market_type):
-            continue
-        if row.my_connector != row.connector and _opened(row.my_connector, row.my_key, opened) != _opened(
-            row.connector, row.api_key, opened
-        ):
+        if not _is_same_account(row, opened) or not _is_same_market(row):
             continue
         name = row.name if row.is_own_client else "another bot"
         until = row.stopped_at + STOP_GRACE if row.stopped_at else None
         found[row.bot_id].append(Rival(name, row.order_prefix or "", until))
     return found
+
+
+def _is_same_account(row: _RivalRow, opened: dict[UUID, str]) -> bool:
+    mine, other = row.my_connector, row.connector
+    return mine == other or _opened(mine, row.my_key, opened) == _opened(other, row.api_key, opened)
+
+
+def _is_same_market(row: _RivalRow) -> bool:
+    here, there = resolve(row.my_connector_name), resolve(row.connector_name)
+    return (here.exchange, here.market_type) == (there.exchange, there.market_type)
 
 
 def _opened(connector: UUID, token: str, opened: dict[UUID, str]) -> str:

@@ -8,8 +8,8 @@ from django.db import migrations
 LOG = """
 CREATE FUNCTION bridge_log_health() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
 BEGIN
-    INSERT INTO bot_health_logs (bot_id, client_id, checked_at, previous_status, new_status, reason, actor, last_trade_at,
-                                 evidence)
+    INSERT INTO bot_health_logs (bot_id, client_id, checked_at, previous_status, new_status, reason, actor,
+                                 last_trade_at, evidence)
     VALUES (NEW.bot_id, NEW.client_id, now(), OLD.status, NEW.status, NEW.message,
             left(coalesce(nullif(current_setting('app.actor', true), ''), 'database:' || session_user), 200),
             NEW.last_trade_at, '[]');
@@ -20,10 +20,11 @@ CREATE TRIGGER log_change AFTER UPDATE OF status, message ON bot_health FOR EACH
           AND (OLD.status <> NEW.status OR OLD.message <> NEW.message))
     EXECUTE FUNCTION bridge_log_health();
 """
+HEARD = "CREATE INDEX bot_health_heard ON bot_health (last_heartbeat_at) WHERE last_heartbeat_at IS NOT NULL"
 UNDO = "DROP TRIGGER log_change ON bot_health; DROP FUNCTION bridge_log_health();"
 
 
 class Migration(migrations.Migration):
     dependencies = [("health", "0002_tenancy_and_audit")]
 
-    operations = [migrations.RunSQL(LOG, UNDO)]
+    operations = [migrations.RunSQL(LOG, UNDO), migrations.RunSQL(HEARD, "DROP INDEX bot_health_heard")]

@@ -21,7 +21,7 @@ class Rival:
 
 @dataclass(frozen=True, slots=True)
 class Attributed:
-    """Newest first. ``shared`` may be this bot's or one of ``rivals``'; ``future_at`` is the newest unbelievable time."""
+    """Newest first. ``shared`` may be this bot's or a rival's; ``future_at`` is the newest unbelievable time."""
 
     own: tuple[Trade, ...] = ()
     shared: tuple[Trade, ...] = ()
@@ -34,7 +34,9 @@ def attribute(
 ) -> Attributed:
     """Which of the account's trades on the pair are surely this bot's, and which cannot be told."""
     newest_first = sorted(trades, key=lambda trade: (trade.executed_at, trade.exchange_trade_id), reverse=True)
-    own, shared, names = [], [], dict[str, None]()
+    own: list[Trade] = []
+    shared: list[Trade] = []
+    names: dict[str, None] = {}
     for trade in newest_first:
         if not is_believable(trade.executed_at, now=now):
             continue

@@ -29,7 +29,7 @@ _FAILED = {
 
 
 def judge(*, evidence: Evidence, limits: Limits, now: datetime) -> Verdict:
-    """The verdict at ``now``. Trade age under ``limits.stale`` is healthy, up to ``limits.stopped`` stale, beyond stopped."""
+    """The verdict at ``now``: a trade younger than ``limits.stale`` is healthy, up to ``limits.stopped`` stale."""
     run = evidence.run
     heartbeat = _fresh(evidence.heartbeat, limits=limits, now=now)
     if run.desired == DesiredStatus.STOPPED:
@@ -60,7 +60,7 @@ def _fresh(heartbeat: Heartbeat | None, *, limits: Limits, now: datetime) -> Hea
 
 
 def _wanted_stopped(*, evidence: Evidence, limits: Limits, now: datetime) -> Verdict:
-    """Stopped on purpose, and no incident; said otherwise only of a bot that is seen running and trades all the same."""
+    """Stopped on purpose, which is no incident; not so a bot that is seen running and trades all the same."""
     run = evidence.run
     newest, stopped = _newest(evidence, now=now), f"stopped by {run.desired_by or 'someone'}"
     if newest is None or run.desired_at is None or newest <= run.desired_at + STOP_GRACE:
@@ -149,8 +149,8 @@ def _raised_by_doubt(own: Verdict, *, evidence: Evidence, limits: Limits, now: d
         if_own = _by_newest(trades.shared_at, evidence=evidence, limits=limits, now=now)
         if if_own.status not in (HealthStatus.STOPPED, own.status):
             doubt = (
-                f"A trade {span(now - trades.shared_at)} ago may be this bot's or that of {_listed(trades.rivals)}: they "
-                "share account and pair, and their trades cannot be told apart."
+                f"A trade {span(now - trades.shared_at)} ago may be this bot's or that of {_listed(trades.rivals)}: "
+                "they share account and pair, and their trades cannot be told apart."
             )
     if not doubt and trades.future_at:
         ahead = span(trades.future_at - now)

@@ -34,11 +34,12 @@ def request_check(*, scope: Scope, bot_id: UUID) -> UUID:
             raise NotFound("There is no such bot.")
         request = CheckRequest.objects.create(bot_id=bot_id, client_id=client_id, requested_by=scope.actor)
         on_commit(lambda: nudge(request.id))
-    return request.id
+    made: UUID = request.id
+    return made
 
 
 def await_check(*, scope: Scope, request_id: UUID, until_s: float) -> None:
-    """Return once the check is done; ``until_s`` is on the monotonic clock. Raises NotReady when it is not done by then."""
+    """Return once the check is done. Raises NotReady when it is not by ``until_s`` of the monotonic clock."""
     while True:
         with scope.transaction():
             row = CheckRequest.objects.filter(id=request_id).values_list("finished_at", "error").first()
@@ -65,7 +66,7 @@ def nudge(request_id: UUID) -> None:
 
 
 def claim_request(*, request_id: UUID, now: datetime) -> list[tuple[UUID, UUID]]:
-    """``[(request, bot)]``: this request and every other open one for the same bot, now ours; empty if somebody has it."""
+    """``[(request, bot)]``: this request and all other open ones for its bot, now ours; empty if somebody has it."""
     with system_scope("health").transaction():
         return [
             (row[0], row[1])
@@ -86,7 +87,7 @@ def finish_requests(*, request_ids: list[UUID], now: datetime, error: str = "") 
 
 
 def nudge_lost_requests(*, now: datetime) -> int:
-    """Nudge again for requests that nobody works on, and end those that waited too long. Returns how many were nudged."""
+    """Nudge again for requests that nobody works on, and end those that waited too long. Says how many were nudged."""
     with system_scope("health").transaction():
         waiting = fetch_all(
             "SELECT id FROM health_check_requests WHERE finished_at IS NULL AND requested_at < %(asked)s "
@@ -104,9 +105,9 @@ def nudge_lost_requests(*, now: datetime) -> int:
     return len(waiting)
 
 
-def forget_requests(*, now: datetime) -> int:
+def forget_requests(*, scope: Scope, now: datetime) -> int:
     """Remove requests that are done and a day old."""
-    with system_scope("health").transaction():
+    with scope.transaction():
         return run(
             "DELETE FROM health_check_requests WHERE finished_at IS NOT NULL AND requested_at < %(old)s",
             {"old": now - KEEP_REQUESTS},

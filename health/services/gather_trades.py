@@ -1,4 +1,4 @@
-"""Asking the exchanges for the bots' own trades: keys in parallel, calls of one key in sequence, one call per pair of a key."""
+"""Asking the exchanges for the bots' own trades: keys in parallel, calls of one key in sequence, one per pair."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def gather(
     *, subjects: Sequence[Subject], keys: dict[UUID, Key], gateways: Gateways, clock: Callable[[], datetime],
     until_s: float,
 ) -> dict[UUID, Gathered]:
-    """What was seen of each bot that has a key. A bot whose turn did not come before ``until_s`` (monotonic) is missing."""
+    """What was seen of each bot that has a key; a bot whose turn did not come by ``until_s`` (monotonic) is missing."""
     pairs: dict[Key, dict[str, None]] = defaultdict(dict)
     for subject in subjects:
         if subject.bot_id in keys:
@@ -103,7 +103,8 @@ def gather(
             asked = [threads.submit(_ask_key, key, tuple(of), gateways, clock, until_s) for key, of in pairs.items()]
             for (key, _), future in zip(pairs.items(), asked, strict=True):
                 answers |= {(key, pair): answer for pair, answer in future.result().items()}
-    found = ((subject, answers.get((keys[subject.bot_id], subject.pair))) for subject in subjects if subject.bot_id in keys)
+    asked_for = [subject for subject in subjects if subject.bot_id in keys]
+    found = ((subject, answers.get((keys[subject.bot_id], subject.pair))) for subject in asked_for)
     return {subject.bot_id: _of_bot(subject, answer) for subject, answer in found if answer}
 
 
@@ -113,9 +114,8 @@ def _unaskable(subject: Subject) -> TradesSeen | None:
     if not market.reads_trades:
         return TradesSeen(TradesOutcome.NOT_READABLE, market.note, where)
     if subject.keys is None:
-        return TradesSeen(
-            TradesOutcome.NO_CREDENTIALS, f"There are no credentials for {market.title}, so its trades cannot be read.", where
-        )
+        sentence = f"There are no credentials for {market.title}, so its trades cannot be read."
+        return TradesSeen(TradesOutcome.NO_CREDENTIALS, sentence, where)
     return None
 
 

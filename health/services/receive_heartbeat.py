@@ -86,8 +86,8 @@ def _store(bot: Bot, heartbeat: GivenHeartbeat, *, limits: Limits, now: datetime
     run(
         "INSERT INTO bot_health (bot_id, client_id, last_heartbeat_at, heartbeat_status, heartbeat_metadata, "
         "status, message, evidence, thresholds, recent_trades) "
-        "VALUES (%(bot)s, %(client)s, %(now)s, %(word)s, %(metadata)s::jsonb, 'unknown', 'Not checked yet.', '[]', '{}', "
-        "'[]') ON CONFLICT (bot_id) DO UPDATE SET last_heartbeat_at = excluded.last_heartbeat_at, "
+        "VALUES (%(bot)s, %(client)s, %(now)s, %(word)s, %(metadata)s::jsonb, 'unknown', 'Not checked yet.', "
+        "'[]', '{}', '[]') ON CONFLICT (bot_id) DO UPDATE SET last_heartbeat_at = excluded.last_heartbeat_at, "
         "heartbeat_status = excluded.heartbeat_status, heartbeat_metadata = excluded.heartbeat_metadata",
         {"bot": bot.id, "client": bot.client_id, "now": now, "word": str(heartbeat.word),
          "metadata": exact_json(heartbeat.metadata)},

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+import orjson
 
 from ground.scope import system_scope
 from ground.sql import fetch_all
@@ -16,6 +17,9 @@ from health.rules.evidence import evidence_rows, instant, limits_row, trade_rows
 from health.rules.figures import DayFigures
 from health.subjects import Subject
 from health.types import Evidence, TradesOutcome, Verdict
+
+
+KEPT_TRADES = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,8 @@ class Checked:
     checked_at: datetime
 
 
-# A start or stop in the meantime wins: it holds the bot's row while it writes, so this statement waits for it there, sees
-# the new wish and leaves the bot alone. What else changes the health row (an error heartbeat) wins in the same way.
+# A start or stop in the meantime wins: it holds the bot's row while it writes, so this statement waits for it there,
+# sees the new wish and leaves the bot alone. What else changes the verdict (an error heartbeat) wins in the same way.
 _RECORD = """
 WITH given AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS x(
@@ -41,7 +45,8 @@ WITH given AS MATERIALIZED (
         volume numeric, last_price numeric)
 ), wanted AS MATERIALIZED (
     SELECT g.* FROM bots b JOIN given g ON g.bot_id = b.id
-     WHERE b.retired_at IS NULL AND b.desired_status = g.desired_status AND b.desired_at IS NOT DISTINCT FROM g.desired_at
+     WHERE b.retired_at IS NULL AND b.desired_status = g.desired_status
+       AND b.desired_at IS NOT DISTINCT FROM g.desired_at
      ORDER BY b.id FOR KEY SHARE OF b
 ), changed AS (
     UPDATE bot_health h SET
@@ -80,7 +85,7 @@ def record_verdicts(checks: Sequence[Checked], *, actor: str = "system:health") 
     """Store the checks with their log rows; returns the bots whose row was written. Safe to run twice."""
     if not checks:
         return set()
-    rows = json.dumps([_row(check) for check in checks])
+    rows = orjson.dumps([_row(check) for check in checks]).decode()
     with system_scope("health").transaction():
         return {row[0] for row in fetch_all(_RECORD, {"rows": rows, "actor": actor[:200]})}
 
@@ -95,7 +100,7 @@ def _row(check: Checked) -> dict[str, Any]:
         "status": verdict.status, "message": verdict.message[:500],
         "evidence": evidence_rows(check.evidence, decided_by=verdict.decided_by, now=check.checked_at),
         "thresholds": limits_row(subject.limits), "was_read": seen.outcome == TradesOutcome.READ,
-        "recent_trades": trade_rows(check.attributed.own), "trade_count": seen.count,
+        "recent_trades": trade_rows(check.attributed.own[:KEPT_TRADES]), "trade_count": seen.count,
         "last_trade_at": _exact(seen.newest_at), "checked_at": instant(check.checked_at),
         "buys": figures.buys, "sells": figures.sells,
         "volume": None if figures.volume is None else f"{figures.volume:f}",

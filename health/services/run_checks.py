@@ -24,15 +24,21 @@ from health.subjects import SEEN_RUNNING, Subject, subjects
 from health.types import Evidence, TradesOutcome, TradesSeen
 
 MOST_AT_ONCE = 5000
-CYCLE_BUDGET_S = 60.0  # a key whose pairs take longer goes on at the next tick
+CYCLE_BUDGET_S = 45.0  # a key whose pairs take longer goes on at the next tick
 BUSY_KEY_WAIT = timedelta(seconds=5)
 
-# Checked is every bot wanted or seen running; and once more one whose verdict still says that it lives or fails though it
-# is neither, so that no such word outlasts its reason.
+# Checked is every bot wanted or seen running; and once more one whose verdict still says that it lives or fails though
+# it is neither, so that no such word outlasts its reason. ``watched`` finds them by indexes: most bots rest, and are due.
 _CLAIM = f"""
-WITH due AS MATERIALIZED (
+WITH watched AS MATERIALIZED (
+    SELECT id FROM bots WHERE retired_at IS NULL AND desired_status = 'running'
+    UNION SELECT bot_id FROM bot_health WHERE status IN ('healthy', 'stale', 'error')
+    UNION SELECT bot_id FROM bot_health WHERE last_heartbeat_at > %(now)s - %(heartbeat)s
+    UNION SELECT bot_id FROM bot_runtime WHERE status = 'running'
+), due AS MATERIALIZED (
     SELECT h.bot_id, b.connector_name
-      FROM bot_health h JOIN bots b ON b.id = h.bot_id LEFT JOIN bot_runtime r ON r.bot_id = b.id
+      FROM watched w JOIN bot_health h ON h.bot_id = w.id JOIN bots b ON b.id = w.id
+      LEFT JOIN bot_runtime r ON r.bot_id = w.id
      WHERE h.due_at <= %(now)s AND b.retired_at IS NULL AND b.runtime_kind <> 'arena'
        AND (b.desired_status = 'running' OR h.status IN ('healthy', 'stale', 'error') OR ({SEEN_RUNNING})
             OR (b.desired_status = 'created' AND h.heartbeat_status = 'running'
@@ -64,8 +70,8 @@ def check_bots(
 ) -> set[UUID]:
     """Look at these bots and store the verdicts; returns the bots whose row was written.
 
-    A key that another worker is using makes its bots due again shortly, unless ``waits_for_keys`` is false: a check that a
-    person asked for always makes its call.
+    A key that another worker is using makes its bots due again shortly, unless ``waits_for_keys`` is false: a check
+    that a person asked for always makes its call.
     """
     until_s = time.monotonic() + budget_s
     with system_scope("health").transaction():
@@ -105,7 +111,8 @@ def _holding(keys: set[Key]) -> Iterator[set[Key]]:
     assert_no_transaction()
     locks = {key: int.from_bytes(bytes.fromhex(key.fingerprint), signed=True) for key in keys}
     with connections[OPERATOR_ALIAS].cursor() as cursor:
-        cursor.execute("SELECT lock, pg_try_advisory_lock(lock) FROM unnest(%s::bigint[]) AS lock", [list(locks.values())])
+        wanted = [list(locks.values())]
+        cursor.execute("SELECT lock, pg_try_advisory_lock(lock) FROM unnest(%s::bigint[]) AS lock", wanted)
         held = [lock for lock, is_ours in cursor.fetchall() if is_ours]
     try:
         yield {key for key, lock in locks.items() if lock not in held}

@@ -316,7 +316,7 @@ def test_forgets_old_checks_and_keeps_old_changes(monitor: Monitor):
     monitor.check(bot)
     BotHealthLog.objects.filter(bot_id=bot).update(checked_at=timezone.now() - timedelta(days=31))
     monitor.check(bot)
-    thin_checks(now=timezone.now())
+    thin_checks(scope=OPERATOR, now=timezone.now())
     assert [(log.previous_status, log.new_status) for log in logs_of(bot)] == [
         ("unknown", "healthy"), ("healthy", "healthy")
     ]

@@ -44,7 +44,10 @@ def main() -> None:
     login = Login(options.username, options.password)
     app = create_app(world, login=login, state_file=options.state_file)
     logging.info("sandbox on http://127.0.0.1:%s (/hummingbot, /exchange, /control)", options.port)
-    web.run_app(app, host="127.0.0.1", port=options.port, print=None, access_log=None, shutdown_timeout=2)
+    try:
+        web.run_app(app, host="127.0.0.1", port=options.port, print=None, access_log=None, shutdown_timeout=2)
+    except OSError as error:
+        raise SystemExit(f"The sandbox cannot listen on port {options.port}: {error.strerror}.") from error
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ def _up(options: argparse.Namespace, *, home: Path, output: Output) -> int:
             return STOPPED_BY_SIGNAL if supervisor.asked_to_stop else code
         seed = seed_command(sys.executable, home=home, url=url) if options.demo else []
         ready = _Ready(options.host, port, wake=supervisor.wake)
-        rest = _Rest(wanted[1:], seed=seed, give_up_at=time.monotonic() + WEB_FIRST_S)
+        rest = _Rest(wanted[1:], seed=seed, demo_port=demo_port)
         supervisor.add(wanted[0])
 
         def turn() -> None:
@@ -154,15 +154,16 @@ def _manage(name: str, *words: str) -> Program:
 class _Rest:
     """What starts once the web process answers, so that a person sees a page before the workers take the processors."""
 
-    def __init__(self, programs: list[Program], *, seed: list[str], give_up_at: float) -> None:
-        self._programs, self._seed, self._give_up_at = programs, seed, give_up_at
+    def __init__(self, programs: list[Program], *, seed: list[str], demo_port: int) -> None:
+        self._programs, self._seed, self._demo_port = programs, seed, demo_port
+        self._give_up_at = time.monotonic() + WEB_FIRST_S
 
     def start(self, supervisor: Supervisor, *, web_answers: bool) -> None:
         if self._programs and (web_answers or time.monotonic() > self._give_up_at):
             for program in self._programs:
                 supervisor.add(program)
             self._programs = []
-        if self._seed and web_answers:
+        if self._seed and web_answers and _listens(self._demo_port):
             supervisor.add(Program("seed", self._seed, once=True))
             self._seed = []
 
@@ -197,6 +198,12 @@ class _Ready:
                     self._wake()
                 asked.close()
             self._answered.wait(0.05)
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
 
 
 def _free_port(host: str, port: int) -> int:

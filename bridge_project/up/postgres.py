@@ -125,8 +125,9 @@ class EmbeddedPostgres:
             )
 
     def _spawn(self) -> int:
-        # Our own pid file just said that nobody serves this folder; the id in this one may be a stranger's by now.
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        # Our own pid file just said that nobody serves this folder; the id in these may be a stranger's by now.
+        for stale in (self.data / "postmaster.pid", self._socket(), self._socket().with_name(".s.PGSQL.5432.lock")):
+            stale.unlink(missing_ok=True)
         if self.log.exists() and self.log.stat().st_size > LARGEST_LOG_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
         options = [f"--{name}={value}" for name, value in self.settings.items()]

@@ -71,8 +71,10 @@ def test_data_survives_the_death_of_every_process(tmp_path: Path) -> None:
         assert pid
         os.kill(pid, signal.SIGKILL)
         assert processes.wait_until(lambda pid=pid: processes.is_gone(pid), timeout_s=5)
-    # Meanwhile the id in the data folder's own pid file belongs to somebody else.
-    (tmp_path / "postgres" / "postmaster.pid").write_text(f"{os.getppid()}\n{tmp_path}/postgres\n1\n5432\n")
+    # Meanwhile the id in the server's own lock files belongs to somebody else.
+    assert first.database is not None
+    for lock in (tmp_path / "postgres" / "postmaster.pid", first.database.sockets / ".s.PGSQL.5432.lock"):
+        lock.write_text(f"{os.getppid()}\n{tmp_path}/postgres\n1\n5432\n{tmp_path}\n")
     try:
         assert sorted(first.restart_missing()) == ["broker", "database"]
         assert ask(first, "SELECT n FROM kept") == (7,)

@@ -14,7 +14,7 @@ from bots.rules.names import requested_name
 from bots.rules.words import OPEN_DEPLOYMENTS, DeploymentStatus
 from ground.scope import system_scope
 
-LEASE = timedelta(seconds=100)
+LEASE = timedelta(seconds=60)  # losing it is safe: whoever is slower changes nothing, and a deploy is marked first
 SETTLED = (DeploymentStatus.ENDED, DeploymentStatus.FAILED)
 RECONCILER = system_scope("reconciler")
 

@@ -15,6 +15,7 @@ from bots.rules.names import requested_by_us
 from bots.rules.observation import observe
 from bots.rules.words import OPEN_DEPLOYMENTS, DeploymentStatus, TemplateKind
 from bots.selectors import poll_seconds
+from bots.services.deployments import SETTLED
 from bots.services.look_at_hummingbot import look
 from bots.services.reconcile_bots import watched_instance
 from bots.services.runtime_records import Seen, as_observation, record_observations
@@ -87,10 +88,18 @@ def _record(sighting: Sighting, *, latency_ms: int, version: str | None, clock: 
             seen.append(Seen(deployment.id, observation, sighting.statuses.get(deployment.instance_name)))
         record_observations(seen)
         _take_up_strays(sighting, now=clock())
+        if HummingbotState.objects.filter(id=1, failures__gt=0).exists():
+            _wake_those_that_waited(now=clock())
         state = {"last_ok_at": sighting.at, "latency_ms": latency_ms, "error": "", "failures": 0}
         if version is not None:
             state["version"] = version[:50]
         HummingbotState.objects.filter(id=1).update(**state)
+
+
+def _wake_those_that_waited(*, now: datetime) -> None:
+    """Hummingbot is back: what had to be put off is due now."""
+    waiting = BotDeployment.objects.filter(attempts__gt=0, due_at__gt=now)
+    waiting.exclude(status__in=SETTLED).update(due_at=now, attempts=0)
 
 
 def _take_up_strays(sighting: Sighting, *, now: datetime) -> None:

@@ -147,7 +147,7 @@ def test_deploy_whose_answer_is_lost_is_found_and_adopted_and_never_repeated(key
 
 
 def test_deploy_that_left_no_trace_fails_after_a_minute_and_only_a_person_starts_again(keyed: Desk) -> None:
-    keyed.sandbox.fault("hummingbot", "drop", path=DEPLOY, remaining=1)
+    keyed.sandbox.fault("hummingbot", "drop", path=DEPLOY, count=1)
     assert keyed.start() == "starting"
     began = keyed.clock()
     keyed.work_until(lambda: keyed.deployment().status == "failed")
@@ -274,3 +274,78 @@ def test_external_bot_records_what_was_said_and_nothing_is_sent(keyed: Desk) -> 
     assert (words, bot_status(OPERATOR, bot)) == (["stopped", "already_stopped"], "stopped")
     assert len(keyed.sandbox.calls(system="hummingbot")) == before
     assert BotDeployment.objects.filter(bot_id=bot).count() == 0
+
+
+def test_worker_that_died_while_sending_leads_to_a_look_up_and_no_second_deploy(keyed: Desk) -> None:
+    keyed.start()
+    keyed.poll()
+    # As it stands in the database after kill -9 between the call and the note of its answer.
+    BotDeployment.objects.update(
+        status="sending", instance_name="", confirmed_at=None, lease_until=keyed.clock() + timedelta(seconds=60),
+        lease_token=keyed.bot, due_at=keyed.clock(),
+    )  # fmt: skip
+    keyed.work()
+    assert keyed.deployment().status == "sending", "its lease still runs"
+    keyed.work(later_s=61)
+    keyed.work_until(lambda: keyed.status() == "running")
+    assert (keyed.deploys(), keyed.deployment().was_adopted) == (1, True)
+
+
+def test_stop_after_a_lost_answer_finds_the_bot_and_stops_it(keyed: Desk) -> None:
+    keyed.sandbox.fault("hummingbot", "lost_answer", path=DEPLOY)
+    keyed.sandbox.fault("hummingbot", "server_error", path="/docker/")
+    keyed.sandbox.fault("hummingbot", "server_error", path="/bot-orchestration/status")
+    assert keyed.start() == "starting"
+    assert keyed.deployment().status == "unknown_outcome"
+    assert keyed.stop() == "stopping"
+    keyed.sandbox.clear_faults()
+    keyed.work_until(lambda: keyed.status() == "stopped")
+    assert keyed.deploys() == 1
+    keyed.sandbox.advance(60)
+    keyed.work_until(lambda: keyed.deployment().status == "ended")
+
+
+def test_stop_with_the_broker_away_stays_stopping_until_it_is_back(keyed: Desk) -> None:
+    keyed.start()
+    keyed.sandbox.fault("hummingbot", "broker_down")
+    assert keyed.stop() == "stopping"
+    assert (keyed.status(), "broker" in keyed.deployment().message) == ("stopping", True)
+    keyed.sandbox.clear_faults()
+    keyed.work_until(lambda: keyed.status() == "stopped")
+
+
+def test_bot_that_turns_up_after_it_was_given_up_is_stopped_when_another_runs(keyed: Desk) -> None:
+    keyed.start()
+    keyed.poll()
+    stray = keyed.deployment()
+    # Its deploy was lost and given up, as it would be when pulling its image took minutes; then a person started again.
+    BotDeployment.objects.update(status="failed", instance_name="", confirmed_at=None)
+    Bot.objects.update(desired_status="stopped")
+    assert keyed.start() == "started"
+    keyed.poll()
+    stray.refresh_from_db()
+    assert stray.status == "retiring"
+    keyed.work_until(
+        lambda: stray.archive_sent_at is not None or bool(stray.refresh_from_db()) or stray.archive_sent_at
+    )
+    keyed.sandbox.advance(60)
+    keyed.work_until(lambda: stray.refresh_from_db() or stray.status == "ended")
+    running = [name for name, container in keyed.sandbox.containers().items() if container == "running"]
+    assert running == [keyed.deployment().instance_name]
+    assert keyed.status() == "running"
+
+
+def test_changed_credentials_are_sent_again_before_the_next_deployment(keyed: Desk) -> None:
+    adding = "/accounts/add-credential/"
+    assert len(keyed.sandbox.calls(system="hummingbot", path=adding)) == 1
+    connector = Bot.objects.get(id=keyed.bot).connector
+    assert connector is not None
+    sync_credentials(connector_id=connector.id, gateway=keyed.gateway(), now=timezone.now())
+    assert len(keyed.sandbox.calls(system="hummingbot", path=adding)) == 1, "the same version is not sent twice"
+    connector.credentials_version += 1
+    connector.save()
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(_in_thread, keyed.start)
+        keyed.work_until(lambda: answer.done())
+    keyed.work_until(lambda: keyed.status() == "running")
+    assert len(keyed.sandbox.calls(system="hummingbot", path=adding)) == 2

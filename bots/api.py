@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -61,7 +61,8 @@ class BotView(ScopedView):
         """Change what the body names; what it does not name stays. null clears a threshold of this bot's own."""
         bot_id = selectors.resolve_bot(self.scope, bot)
         changes = read_body(shapes.BotChange, request)
-        changes |= {name: None for name in CLEARABLE if name in request.data and request.data[name] is None}
+        given = cast(dict[str, Any], request.data)
+        changes |= {name: None for name in CLEARABLE if name in given and given[name] is None}
         with self.scope.transaction():
             manage_bots.update_bot(scope=self.scope, bot_id=bot_id, changes=dict(changes))
             return self.shown(bot_id, pair_shown=changes.get("pair"))

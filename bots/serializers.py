@@ -10,7 +10,7 @@ from rest_framework import serializers
 from bots.rules.words import BotStatus, HealthStatus, RuntimeKind
 from clients.serializers import JSONObjectField, PaginationShown, StrictSerializer
 
-MINUTES = {
+MINUTES: dict[str, Any] = {
     "max_digits": 12, "decimal_places": 4, "required": False, "allow_null": True, "min_value": Decimal("0.01"),
     "max_value": Decimal(525600), "coerce_to_string": False,
 }

@@ -58,7 +58,8 @@ def answer(error: Exception, context: dict[str, Any] | None = None) -> HttpRespo
 
 def _of_bridge_error(error: errors.BridgeError) -> HttpResponse:
     status = next((status for kind, status in STATUS_OF if isinstance(error, kind)), 500)
-    extra: dict[str, Any] = {"candidates": error.candidates} if getattr(error, "candidates", None) else {}
+    candidates = getattr(error, "candidates", None)
+    extra: dict[str, Any] = {"candidates": candidates} if candidates else {}
     wait = getattr(error, "retry_after_s", None)
     return reply(
         status, error.message, error.code, fields=error.fields,

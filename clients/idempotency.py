@@ -6,7 +6,7 @@ import functools
 import hashlib
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.http import HttpResponse
 from django.utils import timezone
@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from clients.models import IdempotentAnswer
 from clients.views import ScopedView
 from ground.errors import Conflict, InvalidInput
-from ground.http import json_response
+from ground.http import exact_json, json_response
 from ground.scope import Scope
 
 Handler = Callable[..., HttpResponse]
@@ -79,7 +79,7 @@ def _read_key(request: Request) -> str | None:
 
 
 def _digest(request: Request) -> str:
-    body = repr(sorted(request.data.items(), key=lambda item: str(item[0]))) if request.data else ""
+    body = exact_json(dict(sorted(cast(dict[str, Any], request.data).items())))
     return hashlib.sha256(f"{request.method} {request.path}\n{body}".encode()).hexdigest()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-SECRET = {"required": False, "allow_blank": True, "max_length": 4096, "write_only": True, "trim_whitespace": True}
+SECRET: dict[str, Any] = {"required": False, "allow_blank": True, "max_length": 4096, "write_only": True, "trim_whitespace": True}
 
 
 class StrictSerializer(serializers.Serializer[Any]):

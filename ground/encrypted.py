@@ -73,6 +73,9 @@ class Sealed:
 class EncryptedTextField(models.TextField):
     """Text whose column holds ciphertext; reads as ``Sealed``. Assign a plain str to store a new secret."""
 
+    _pyi_private_set_type: Any  # for django-stubs
+    _pyi_private_get_type: Any
+
     def get_prep_value(self, value: Any) -> Any:
         if value is None or isinstance(value, Sealed):
             return value.token if value else None

@@ -48,7 +48,7 @@ def link_connectors(*, scope: Scope) -> int:
         for bot in waiting:
             fitting = _fitting(bot.connector_name, list(bot.client.connectors.filter(retired_at=None)))
             if len(fitting) == 1:
-                linked += Bot.objects.filter(id=bot.id, connector_id=bot.connector_id).update(connector=fitting[0])
+                linked += Bot.objects.filter(id=bot.id, connector=bot.connector).update(connector=fitting[0])
     return linked
 
 

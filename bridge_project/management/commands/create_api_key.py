@@ -35,7 +35,8 @@ class Command(BaseCommand):
         elif options["bot"]:
             if options["scope"]:
                 raise CommandError("A bot's key has no --scope: it may only send heartbeats.")
-            bot = Bot.objects.filter(id=as_uuid(options["bot"]), retired_at=None).first()
+            bot_id = as_uuid(options["bot"])
+            bot = Bot.objects.filter(id=bot_id, retired_at=None).first() if bot_id else None
             if bot is None:
                 raise CommandError(f"No bot found with id '{options['bot']}'")
             who = {"kind": KeyKind.BOT, "key_scope": KeyScope.PING, "client_id": bot.client_id, "bot_id": bot.id}

@@ -25,7 +25,7 @@ from ground.scope import system_scope
 
 class Command(BaseCommand):
     help = "Checks the database, migrates it, and on the first run makes an operator with a password and an API key."
-    requires_system_checks: list[str] = []  # type: ignore[assignment]
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--url", default="", help="The address people will open.")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from celery import current_app
 from django.db.models import Max, Q
+from kombu.exceptions import OperationalError
 
 from bots.models import Bot, BotDeployment
 from bots.rules.names import requested_name
@@ -90,14 +93,8 @@ def schedule(deployment_id: UUID, *, at: datetime) -> None:
 
 def nudge_workers() -> None:
     """Shorten the wait for the next tick; without a broker the tick finds the row all the same."""
-    from kombu.exceptions import OperationalError
-
-    from bots import tasks
-
-    try:
-        tasks.reconcile_bots.apply_async(expires=10, retry=False)
-    except OperationalError:
-        return
+    with suppress(OperationalError):
+        current_app.send_task("bots.reconcile_bots", expires=10, retry=False)
 
 
 def _held(lease: Lease) -> Any:

@@ -25,7 +25,7 @@ class BotHealthLog(models.Model):
     new_status = models.CharField(max_length=16, choices=[(s, s) for s in HealthStatus])
     reason = models.CharField(max_length=500)
     actor = models.CharField(max_length=200, default="system:health")
-    trade_count = models.PositiveIntegerField(null=True, help_text="Own trades that the check saw; null: none were read.")
+    trade_count = models.PositiveIntegerField(null=True, help_text="Own trades that the check saw; null: none read.")
     last_trade_at = models.DateTimeField(null=True)
     evidence = models.JSONField(default=list)
 
@@ -75,7 +75,7 @@ def _minutes(help_text: str) -> models.DecimalField:
 
 
 class HealthSettings(models.Model):
-    """What an operator may change about health while everything runs: one row; empty means the environment's default."""
+    """What an operator may change about health while everything runs: one row; empty: the environment's default."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     check_interval_seconds = models.PositiveIntegerField(

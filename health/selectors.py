@@ -51,12 +51,14 @@ def keep_checks_days() -> int:
 _HEALTH = f"""
     SELECT b.id AS bot_id, b.name, {STATUS} AS status, coalesce(h.status, 'unknown') AS health_status,
            coalesce(h.message, 'Not checked yet.') AS health_message,
-           CASE WHEN h.status = 'unknown' AND h.last_known_status IS NOT NULL THEN jsonb_build_object(
+           CASE WHEN h.status = 'unknown' AND h.last_known_status IS NOT NULL THEN json_build_object(
                'health_status', h.last_known_status, 'at', bridge_iso(h.last_known_at)) END AS last_known,
            bridge_iso(h.last_trade_at) AS last_trade_time, bridge_iso(h.last_heartbeat_at) AS last_heartbeat,
            bridge_iso(h.status_updated_at) AS status_updated_at, bridge_iso(h.checked_at) AS checked_at,
-           coalesce((SELECT jsonb_agg(e || jsonb_build_object('age_s',
-               round(greatest(0, extract(epoch FROM %(now)s - (e ->> 'observed_at')::timestamptz)), 1)) ORDER BY n)
+           coalesce((SELECT json_agg(json_build_object(
+               'probe', e -> 'probe', 'outcome', e -> 'outcome', 'observed_at', e -> 'observed_at', 'age_s',
+               round(greatest(0, extract(epoch FROM %(now)s - (e ->> 'observed_at')::timestamptz)), 1),
+               'detail', e -> 'detail', 'decided', e -> 'decided') ORDER BY n)
              FROM jsonb_array_elements(h.evidence) WITH ORDINALITY AS x(e, n)), '[]') AS evidence
       FROM bots b {JOINS}
      WHERE {IN_SCOPE} AND b.id = %(id)s
@@ -67,7 +69,7 @@ def bot_health(scope: Scope, bot_id: UUID, *, now: datetime) -> dict[str, Any]:
     """One bot's health as the API shows it, with the limits that hold for it now. Raises NotFound."""
     with scope.transaction():
         row = fetch_one(
-            f"SELECT to_jsonb(t)::text, b.stale_minutes, b.stopped_minutes FROM ({_HEALTH}) t "  # noqa: S608
+            f"SELECT row_to_json(t)::text, b.stale_minutes, b.stopped_minutes FROM ({_HEALTH}) t "  # noqa: S608
             "JOIN bots b ON b.id = t.bot_id",
             base_params(scope) | {"id": bot_id, "now": now},
         )

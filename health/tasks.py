@@ -20,7 +20,7 @@ EXPIRES_S = 300  # older than this, the bots are due again anyway
 @worker_init.connect
 def _preload(**_: Any) -> None:
     """Import ccxt once in the worker's parent, before it forks: half a second and 67 MB that its children share."""
-    from exchanges.gateways.ccxt_gateway import preload  # noqa: PLC0415
+    from exchanges.gateways.ccxt_gateway import preload
 
     preload()
 
@@ -28,7 +28,7 @@ def _preload(**_: Any) -> None:
 @functools.cache
 def gateways() -> Gateways:
     """This process's exchange gateways; ccxt is imported here, in a worker, and never in a web process."""
-    from exchanges.gateways.pool import open_gateways  # noqa: PLC0415
+    from exchanges.gateways.pool import open_gateways
 
     return open_gateways(settings.EXCHANGE_BASE_URLS, timeout_s=settings.EXCHANGE_TIMEOUT_SECONDS)
 

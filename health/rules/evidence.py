@@ -72,7 +72,7 @@ def _trades_detail(evidence: Evidence) -> str:
         parts.append(f"one at {instant(trades.shared_at)} may be this bot's or that of {', '.join(trades.rivals)}")
     if trades.future_at:
         parts.append(f"one with a time in the future, {instant(trades.future_at)}")
-    if evidence.known_trade_at:
+    if evidence.known_trade_at and evidence.known_trade_at > (trades.newest_at or datetime.min.replace(tzinfo=UTC)):
         parts.append(f"an earlier check saw one at {instant(evidence.known_trade_at)}")
     return "; ".join(parts) + "."
 

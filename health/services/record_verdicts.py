@@ -18,7 +18,6 @@ from health.rules.figures import DayFigures
 from health.subjects import Subject
 from health.types import Evidence, TradesOutcome, Verdict
 
-
 KEPT_TRADES = 25
 
 

@@ -28,7 +28,7 @@ CYCLE_BUDGET_S = 45.0  # a key whose pairs take longer goes on at the next tick
 BUSY_KEY_WAIT = timedelta(seconds=5)
 
 # Checked is every bot wanted or seen running; and once more one whose verdict still says that it lives or fails though
-# it is neither, so that no such word outlasts its reason. ``watched`` finds them by indexes: most bots rest, and are due.
+# it is neither, so that no such word outlasts its reason. ``watched`` finds them by indexes: most bots rest.
 _CLAIM = f"""
 WITH watched AS MATERIALIZED (
     SELECT id FROM bots WHERE retired_at IS NULL AND desired_status = 'running'
@@ -47,7 +47,7 @@ WITH watched AS MATERIALIZED (
 )
 UPDATE bot_health h SET due_at = %(now)s + %(interval)s FROM due WHERE h.bot_id = due.bot_id
 RETURNING h.bot_id, due.connector_name
-"""  # noqa: S608 - made of constants
+"""
 
 
 def claim_due_bots(*, now: datetime, limit: int = MOST_AT_ONCE) -> dict[str, list[UUID]]:

@@ -65,7 +65,7 @@ def test_shows_a_bots_health_with_its_evidence(monitor: Monitor, cast: Cast):
     assert (trades["probe"], trades["outcome"], trades["decided"]) == ("trades", "read", True)
     assert 0 <= trades["age_s"] < 60 and "1 own trades read on BTC/USDT at KuCoin" in trades["detail"]
     for name in ("last_trade_time", "status_updated_at", "checked_at"):
-        assert datetime.strptime(shown[name], ZED)  # noqa: DTZ007 - the Z is part of the form
+        assert datetime.strptime(shown[name], ZED)
     bot = cast.acme_reads.get(f"/bots/{cast.acme_bot}").body
     assert (bot["health_status"], bot["last_trade_time"]) == ("healthy", shown["last_trade_time"])
 
@@ -195,7 +195,8 @@ def test_needs_credentials_for_summary_and_heartbeat(cast: Cast):
 
 def test_takes_a_heartbeat_from_whoever_may_speak_for_the_bot(cast: Cast):
     for caller in (cast.operator, cast.acme_manages, cast.acme_bot_pings):
-        answer = caller.post("/bots/heartbeat", {"bot_id": str(cast.acme_bot), "metadata": {"timestamp": 1700000000.25}})
+        ping = {"bot_id": str(cast.acme_bot), "metadata": {"timestamp": 1700000000.25}}
+        answer = caller.post("/bots/heartbeat", ping)
         assert (answer.status, answer.body["success"], answer.body["bot_id"]) == (200, True, str(cast.acme_bot))
         assert answer.body["received_at"].endswith("Z")
     health = health_of(cast.acme_bot)
@@ -270,7 +271,8 @@ def test_does_not_let_a_late_heartbeat_undo_a_stop(monitor: Monitor, cast: Cast)
     monitor.start(cast.acme_bot)
     stop_bot(scope=OPERATOR, bot_id=cast.acme_bot, now=timezone.now())
     cast.operator.post("/bots/heartbeat", {"bot_id": str(cast.acme_bot), "status": "error"})
-    assert (health_of(cast.acme_bot).status, health_of(cast.acme_bot).message) == ("stopped", "stopped by operator:tests")
+    health = health_of(cast.acme_bot)
+    assert (health.status, health.message) == ("stopped", "stopped by operator:tests")
 
 
 def test_believes_a_heartbeat_only_where_trades_cannot_be_read(monitor: Monitor, cast: Cast):

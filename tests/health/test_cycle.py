@@ -14,6 +14,7 @@ from django.utils import timezone
 from bots.models import BotHealth, BotStats
 from bots.services.stop_bot import stop_bot
 from clients.models import Connector
+from exchanges.types import Credentials
 from health import tasks
 from health.models import BotHealthLog, HealthSettings
 from health.services.run_checks import check_bots, claim_due_bots
@@ -22,7 +23,9 @@ from tests.fixtures import OPERATOR, Cast, make_bot
 from tests.health.conftest import ACME_KEY, Monitor, give_second_connector, health_of, hours_ago, logs_of
 
 
-@pytest.mark.parametrize(("minutes_ago", "status"), [(5, "healthy"), (45, "stale"), (150, "stopped"), (9000, "stopped")])
+@pytest.mark.parametrize(
+    ("minutes_ago", "status"), [(5, "healthy"), (45, "stale"), (150, "stopped"), (9000, "stopped")]
+)
 def test_judges_a_bot_by_the_age_of_its_last_trade(monitor: Monitor, minutes_ago: float, status: str):
     monitor.traded(minutes_ago)
     bot = monitor.running_bot()
@@ -110,7 +113,7 @@ def test_uses_a_bots_own_thresholds_before_the_settings_before_the_environment(m
 
 
 def test_asks_each_connector_with_its_own_key(monitor: Monitor, cast: Cast):
-    """A fault of the old system: its exchange client was kept per account, so a second connector used the first one's key."""
+    """A fault of the old system: one exchange client per account, so a second connector used the first one's key."""
     monitor.sandbox.add_key("kucoin", "second-key-0123456789", "second-secret", passphrase="second-memo")
     second = give_second_connector(cast, api_key="second-key-0123456789")
     first = Connector.objects.get(client_id=cast.acme, label="").id
@@ -153,7 +156,8 @@ def test_makes_one_call_for_all_bots_of_a_key_and_pair(monitor: Monitor):
     monitor.check(*bots)
     monitor.sandbox.control("DELETE", "/calls")
     monitor.check(*bots)
-    assert len([call for call in monitor.sandbox.calls() if "fills" in call["path"]]) <= 2  # plain and high-frequency fills
+    fills = [call for call in monitor.sandbox.calls() if "fills" in call["path"]]
+    assert len(fills) <= 2  # plain and high-frequency fills
 
 
 def test_stops_asking_with_a_key_that_fails_again_and_again(monitor: Monitor):
@@ -207,7 +211,7 @@ def test_lets_a_stop_during_a_check_win(monitor: Monitor):
 
 
 def test_waits_for_a_stop_that_is_being_written(monitor: Monitor):
-    """The stop holds the bot's row and has not committed when the verdict arrives: the verdict must not be stored after it."""
+    """The stop holds the bot's row and has not committed when the verdict arrives: that must not be stored after it."""
     monitor.traded(5)
     bot = monitor.running_bot()
     holding, checked = threading.Event(), threading.Event()
@@ -274,8 +278,6 @@ def test_puts_a_bot_off_whose_key_is_in_use_by_another_worker(monitor: Monitor, 
     monitor.traded(5)
     bot = monitor.running_bot()
     BotHealth.objects.filter(bot_id=bot).update(due_at=timezone.now() + timedelta(minutes=5))
-    from exchanges.types import Credentials
-
     key = Credentials(ACME_KEY["api_key"], ACME_KEY["secret"], ACME_KEY["passphrase"]).fingerprint
     lock = int.from_bytes(bytes.fromhex(key), signed=True)
     with connections["default"].cursor() as cursor:

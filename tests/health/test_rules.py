@@ -27,7 +27,9 @@ def trade(minutes_ago: float, *, order: str | None = None, side: Side = Side.BUY
     )
 
 
-def own_and_shared(trades: list[Trade], *, prefix: str = "", rivals: tuple[Rival, ...] = ()) -> tuple[list[str], list[str]]:
+def own_and_shared(
+    trades: list[Trade], *, prefix: str = "", rivals: tuple[Rival, ...] = ()
+) -> tuple[list[str], list[str]]:
     found = attribute(trades, order_prefix=prefix, rivals=rivals, now=NOW)
     return [t.exchange_trade_id for t in found.own], [t.exchange_trade_id for t in found.shared]
 
@@ -45,8 +47,8 @@ def own_and_shared(trades: list[Trade], *, prefix: str = "", rivals: tuple[Rival
         ("", (Rival("B", until=NOW - timedelta(hours=9)),), ["t1", "t2", "t3"], []),
     ],
     ids=[
-        "alone", "alone with a mark", "nothing tells", "own mark", "the rival's mark", "both marks", "rival stopped between",
-        "rival stopped long ago",
+        "alone", "alone with a mark", "nothing tells", "own mark", "the rival's mark", "both marks",
+        "rival stopped between", "rival stopped long ago",
     ],
 )
 def test_gives_trades_to_the_bot_that_surely_made_them(prefix, rivals, own, shared):
@@ -109,5 +111,7 @@ def test_has_one_badge_for_every_verdict():
 
 
 def test_keeps_ccxt_out_of_web_processes():
-    code = "import django; django.setup(); import bridge_project.urls, health.tasks, sys; sys.exit('ccxt' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
+    code = (
+        "import django, sys; django.setup(); import bridge_project.urls, health.tasks; sys.exit('ccxt' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

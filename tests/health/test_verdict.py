@@ -82,21 +82,22 @@ TABLE = [
      "KuCoin asks for fewer requests."),
     ("bad key", REFUSED, "error", REFUSED["detail"]),
     ("bad key, and a heartbeat", {**REFUSED, "heart": "running"}, "error", REFUSED["detail"]),
-    ("our own check broke", {"outcome": TradesOutcome.BROKE, "detail": "The check broke."}, "error", "The check broke."),
+    ("our own check broke", {"outcome": TradesOutcome.BROKE, "detail": "It broke."}, "error", "It broke."),
     ("no credentials", NO_KEY, "unknown", NO_KEY["detail"]),
     ("not carried", CLOSED, "unknown", CLOSED["detail"]),
     ("never asked", {"outcome": TradesOutcome.NOT_ASKED}, "unknown", "Not checked yet."),
     # heartbeats
     ("lifts stopped to stale at most", {"trade_ago": 200, "heart": "running"}, "stale",
      "No trade for 3 h 20 min (stopped after 2 h). Yet: its heartbeat said running 60 s ago."),
-    ("does not lift stale", {"trade_ago": 40, "heart": "running"}, "stale", "No trade for 40 min (stale after 30 min)."),
+    ("does not lift stale", {"trade_ago": 40, "heart": "running"}, "stale",
+     "No trade for 40 min (stale after 30 min)."),
     ("does not end the wait after a start", {"kind": HUMMINGBOT, "confirmed_ago": 2, "heart": "running"}, "unknown",
      "Started 2 min ago, no trade yet."),
     ("stands in by design: no credentials", {**NO_KEY, "heart": "running"}, "healthy",
      "Its heartbeat said running 60 s ago. There are no credentials for KuCoin. So its heartbeat alone is believed."),
     ("stands in by design: not carried", {**CLOSED, "heart": "running"}, "healthy",
-     "Its heartbeat said running 60 s ago. BitMart closed in 2026 and ccxt no longer carries it. So its heartbeat alone "
-     "is believed."),
+     "Its heartbeat said running 60 s ago. BitMart closed in 2026 and ccxt no longer carries it. So its heartbeat "
+     "alone is believed."),
     ("says stopped where nothing else can be read", {**NO_KEY, "heart": "stopped"}, "stopped",
      "Its heartbeat said stopped 60 s ago. There are no credentials for KuCoin. So its heartbeat alone is believed."),
     ("says stopped beside trades", {"trade_ago": 5, "heart": "stopped"}, "healthy",
@@ -110,7 +111,8 @@ TABLE = [
     ("a late one says nothing", {**NO_KEY, "heart": "running", "heart_ago": 15.1}, "unknown", NO_KEY["detail"]),
     ("a late error says nothing", {"trade_ago": 1, "heart": "error", "heart_ago": 16}, "healthy", "Traded 60 s ago."),
     # a wish is no crash
-    ("stopped on purpose", {"desired": STOPPED, "desired_ago": 60, "trade_ago": 61}, "stopped", "stopped by operator:alice"),
+    ("stopped on purpose", {"desired": STOPPED, "desired_ago": 60, "trade_ago": 61}, "stopped",
+     "stopped by operator:alice"),
     ("stopped on purpose, late heartbeat", {"desired": STOPPED, "desired_ago": 5, "heart": "error"}, "stopped",
      "stopped by operator:alice"),
     ("stopped on purpose, key refused", {"desired": STOPPED, **REFUSED}, "stopped", "stopped by operator:alice"),
@@ -128,13 +130,13 @@ TABLE = [
      "Its heartbeat said error 60 s ago. Look at the bot's own log."),
     # two bots on one account and pair
     ("the other's trade proves nothing", {"shared_ago": 3}, "unknown",
-     "A trade 3 min ago may be this bot's or that of Bot B: they share account and pair, and their trades cannot be told "
-     "apart."),
+     "A trade 3 min ago may be this bot's or that of Bot B: they share account and pair, and their trades cannot be "
+     "told apart."),
     ("both are silent", {"shared_ago": 200}, "stopped", "No trade of its own was found on BTC/USDT at KuCoin."),
     ("an own trade beside shared ones", {"trade_ago": 10, "shared_ago": 3}, "healthy", "Traded 10 min ago."),
     ("stale beside shared ones", {"trade_ago": 40, "shared_ago": 3}, "stale",
-     "No trade for 40 min (stale after 30 min). A trade 3 min ago may be this bot's or that of Bot B: they share account "
-     "and pair, and their trades cannot be told apart."),
+     "No trade for 40 min (stale after 30 min). A trade 3 min ago may be this bot's or that of Bot B: they share "
+     "account and pair, and their trades cannot be told apart."),
     # clocks
     ("a little ahead of our clock", {"trade_ago": -0.5}, "healthy", "Traded 0 s ago."),
     ("a trade from the future", {"trade_ago": 200, "future_in": 10}, "unknown",
@@ -166,7 +168,8 @@ everything = st.fixed_dictionaries({
     "confirmed_ago": maybe, "seen_ago": maybe, "by": st.sampled_from(["", "operator:alice"]),
     "outcome": st.sampled_from(TradesOutcome), "trade_ago": maybe, "shared_ago": maybe,
     "future_in": st.none() | st.floats(min_value=2, max_value=10_000), "known_ago": maybe,
-    "rivals": st.sampled_from([(), ("Bot B",), ("B", "C", "D", "E")]), "heart": st.sampled_from(WORDS), "heart_ago": anytime,
+    "rivals": st.sampled_from([(), ("Bot B",), ("B", "C", "D", "E")]), "heart": st.sampled_from(WORDS),
+    "heart_ago": anytime,
 })
 RANK = {HealthStatus.STOPPED: 0, HealthStatus.ERROR: 0, HealthStatus.UNKNOWN: 1, HealthStatus.STALE: 2,
         HealthStatus.HEALTHY: 3}

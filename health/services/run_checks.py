@@ -47,7 +47,7 @@ WITH watched AS MATERIALIZED (
 )
 UPDATE bot_health h SET due_at = %(now)s + %(interval)s FROM due WHERE h.bot_id = due.bot_id
 RETURNING h.bot_id, due.connector_name
-"""
+"""  # noqa: S608 - made of constants
 
 
 def claim_due_bots(*, now: datetime, limit: int = MOST_AT_ONCE) -> dict[str, list[UUID]]:

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="bin/up",
-        description="Start Trading Bridge and stay in the foreground. Data and generated secrets are kept in BRIDGE_HOME.",
+        description="Start Trading Bridge and stay in the foreground. Data and secrets are kept in BRIDGE_HOME.",
     )
     parser.add_argument("--demo", action="store_true", help="with a local Hummingbot and exchange, and lively data")
     parser.add_argument("--port", type=int, default=8000, help="of the web server (0: any free one)")

@@ -81,8 +81,8 @@ def _external_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     missing = [name for name in SECRET_NAMES if not environ.get(name)]
     if missing:
         raise StartRefused(
-            f"DATABASE_URL is set, so {' and '.join(missing)} must be set too: data that outlives this machine needs keys "
-            f"that do.\nMake them once with\n\n    {MAKE_SECRETS}\n\nand keep what it prints with your platform's "
+            f"DATABASE_URL is set, so {' and '.join(missing)} must be set too: data that outlives this machine needs "
+            f"keys that do.\nMake them once with\n\n    {MAKE_SECRETS}\n\nand keep what it prints with your platform's "
             "secrets. A lost BRIDGE_ENCRYPTION_KEYS loses every stored exchange credential."
         )
     _check_keys(environ["BRIDGE_ENCRYPTION_KEYS"])

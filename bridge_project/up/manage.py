@@ -1,4 +1,7 @@
-"""``bin/manage COMMAND``: a Django command on the same data, whether bin/up runs or not."""
+"""``bin/manage COMMAND``: a Django command on the same data, whether bin/up runs or not.
+
+``bin/manage make_secrets`` and ``bin/manage exec PROGRAM ...`` (any program, in the same environment) need no Django.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,14 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{refused}\n")
         return 1
     environ = {**os.environ, **variables}
+    if servers.database:  # psql for dbshell, pg_dump for backups
+        environ["PATH"] = f"{servers.database.programs()}{os.pathsep}{environ.get('PATH', os.defpath)}"
+    command = arguments[1:] if arguments[:1] == ["exec"] and arguments[1:] else programs.manage(*arguments)
     try:
-        return run_command(programs.manage(*arguments), environ, folder=_called_from(environ))
+        return run_command(command, environ, folder=_called_from(environ))
+    except FileNotFoundError:
+        sys.stderr.write(f"There is no program {command[0]}.\n")
+        return 127
     finally:
         servers.stop()
 

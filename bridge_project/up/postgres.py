@@ -45,6 +45,12 @@ FORGETFUL = {
     "autovacuum": "off",
     "max_connections": "200",
 }
+CREATE = r"""
+SELECT 'CREATE ROLE bridge LOGIN CREATEROLE CREATEDB'
+    WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'bridge') \gexec
+SELECT 'CREATE DATABASE bridge OWNER bridge'
+    WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'bridge') \gexec
+"""
 START_PATIENCE_S = 60  # recovery after a crash takes what it takes
 LARGEST_LOG_BYTES = 16 * 2**20
 
@@ -68,8 +74,12 @@ class EmbeddedPostgres:
     def pid(self) -> int | None:
         return self.pid_file.pid()
 
+    def programs(self) -> Path:
+        """The folder of psql, pg_dump and pg_restore of this server's version."""
+        return self.binaries
+
     def is_ready(self) -> bool:
-        asked = self._client("pg_isready", "-q", "-t", "2", "-d", DATABASE)
+        asked = self._client("pg_isready", "-q", "-t", "2", "-d", "postgres")
         return asked.returncode == 0
 
     def start(self) -> None:
@@ -120,8 +130,8 @@ class EmbeddedPostgres:
         want = words[-1].split(".")[0] if words else have
         if have != want:
             raise StartRefused(
-                f"The data in {self.data} was made by PostgreSQL {have}, this version brings {want}. Go back to the version "
-                "that made it, save it with pg_dump, and load it into a new BRIDGE_HOME (docs/deploy.md, Backups)."
+                f"The data in {self.data} was made by PostgreSQL {have}, this version brings {want}. Go back to the "
+                "version that made it, save it with pg_dump, and load it into a new BRIDGE_HOME (docs/deploy.md)."
             )
 
     def _spawn(self) -> int:
@@ -138,7 +148,7 @@ class EmbeddedPostgres:
         return process.pid
 
     def _run(self, program: str, data: Path, options: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-        """A server program on a data folder. As nobody it reaches folder and programs by other ways than their paths."""
+        """A server program on a data folder. As nobody it reaches folder and programs otherwise than by their paths."""
         unprivileged_user = self.launch.user
         binaries = self.binaries
         handle = None
@@ -164,14 +174,8 @@ class EmbeddedPostgres:
         return not processes.is_gone(pid) and self.is_ready()
 
     def _create_database(self) -> None:
-        owner, database = f'"{OWNER}"', f'"{DATABASE}"'
-        script = (
-            f"SELECT 'CREATE ROLE {owner} LOGIN CREATEROLE CREATEDB' "
-            f"WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{OWNER}')\\gexec\n"
-            f"SELECT 'CREATE DATABASE {database} OWNER {owner}' "
-            f"WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{DATABASE}')\\gexec\n"
-        )
-        done = self._client("psql", "-qX", "-v", "ON_ERROR_STOP=1", "-d", "postgres", script=script)
+        """An owner that is no superuser, as on a hosted server, and its database, unless they are there."""
+        done = self._client("psql", "-qX", "-v", "ON_ERROR_STOP=1", "-d", "postgres", script=CREATE)
         if done.returncode:
             raise StartRefused(f"The database could not be made: {done.stderr.decode(errors='replace').strip()}")
 

@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     environ = {**os.environ, **variables, "PYTHONUNBUFFERED": "1"}
     if not servers.all():
         os.chdir(programs.CHECKOUT)
-        os.execve(command[0], command, environ)
+        os.execve(command[0], command, environ)  # noqa: S606 (no shell is wanted)
     try:
         servers.start()
     except StartRefused as refused:
@@ -50,8 +50,8 @@ def _refuse_embedded(name: str) -> None:
     missing = [variable for variable in needed if not os.environ.get(variable)]
     if missing:
         raise StartRefused(
-            f"{' and '.join(missing)} must be set: without it the data would lie on this container's own disk and be lost "
-            "with the next deployment. Add PostgreSQL and Redis to the project and refer to their addresses "
+            f"{' and '.join(missing)} must be set: without it the data would lie on this container's own disk and be "
+            "lost with the next deployment. Add PostgreSQL and Redis to the project and refer to their addresses "
             "(docs/deploy.md). ALLOW_EMBEDDED=1 starts all the same, on a disk you keep."
         )
 

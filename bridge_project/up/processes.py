@@ -112,8 +112,10 @@ def end(pids: Iterable[int], steps: Iterable[tuple[signal.Signals, float]]) -> l
     for number, patience_s in steps:
         for pid in left:
             send(pid, number)
-        wait_until(lambda: all([is_gone(pid) for pid in left]), timeout_s=patience_s if left else 0)
-        left = [pid for pid in left if not is_gone(pid)]
+        end_at = time.monotonic() + patience_s
+        while left and time.monotonic() < end_at:
+            time.sleep(0.02)
+            left = [pid for pid in left if not is_gone(pid)]
     return left
 
 

@@ -13,7 +13,7 @@ from clients.selectors import as_uuid, the_one
 from ground.errors import InvalidInput, NotFound
 from ground.keyset import Page, encode_cursor
 from ground.scope import Scope
-from ground.sql import fetch_all, fetch_one
+from ground.sql import fetch_all, fetch_hot, fetch_one
 
 SILENT_POLLS = 3  # after so many polls without a readable answer, what was observed is only the last known
 IN_SCOPE = "b.retired_at IS NULL AND (%(tenant)s::uuid IS NULL OR b.client_id = %(tenant)s)"
@@ -55,7 +55,7 @@ JOINS = """
 """
 
 # A bot as the API shows it.
-_COLUMNS = f"""
+COLUMNS = f"""
     b.id, b.client_id, c.account_identifier AS account,
     coalesce(nullif(d.instance_name, ''), d.requested_name) AS instance_name, b.name, b.connector_name AS connector,
     b.connector_id, coalesce(%(pair_shown)s, b.pair) AS pair, b.strategy, b.config, b.runtime_kind, {STATUS} AS status,
@@ -79,7 +79,7 @@ _COLUMNS = f"""
 """  # noqa: S608 - made of constants
 
 _ONE = f"""
-    SELECT row_to_json(t)::text FROM (SELECT {_COLUMNS} FROM bots b {JOINS} WHERE {IN_SCOPE} AND b.id = %(id)s) t
+    SELECT row_to_json(t)::text FROM (SELECT {COLUMNS} FROM bots b {JOINS} WHERE {IN_SCOPE} AND b.id = %(id)s) t
 """  # noqa: S608
 
 
@@ -100,7 +100,7 @@ def base_params(scope: Scope) -> dict[str, Any]:
 def bot_json(scope: Scope, bot_id: UUID, *, pair_shown: str | None = None) -> str:
     """One bot as JSON text; ``pair_shown`` echoes a symbol as its caller wrote it. Raises NotFound."""
     with scope.transaction():
-        row = fetch_one(_ONE, base_params(scope) | {"id": bot_id, "pair_shown": pair_shown})
+        row = fetch_hot(_ONE, base_params(scope) | {"id": bot_id, "pair_shown": pair_shown})
     if row is None:
         raise NotFound("There is no such bot.")
     return str(row[0])
@@ -141,7 +141,7 @@ def bots_page(
         where.append("(b.created_at, b.id) > (%(after_at)s, %(after_id)s)")
         params |= page.after()
     with scope.transaction():
-        row = fetch_one(_page_statement(" AND ".join(where)), params)
+        row = fetch_hot(page_statement(" AND ".join(where)), params)
         assert row is not None
         rows, fetched, last_at, last_id = row
         is_whole = page.cursor is None and not page.offset and fetched <= page.limit
@@ -150,13 +150,16 @@ def bots_page(
     return {"rows": rows, "total": total, "next": encode_cursor(last_at, last_id) if more else None}
 
 
-def _page_statement(where: str) -> str:
+def page_statement(where: str) -> str:
+    """One row: the page as JSON text, how many rows were found (one more than shown when there are more), and the last
+    shown row's key."""
     return f"""
-        SELECT '[' || coalesce(string_agg(j, ',' ORDER BY n) FILTER (WHERE n <= %(limit)s), '') || ']', count(*),
-               max(at) FILTER (WHERE n = %(limit)s), max(id::text) FILTER (WHERE n = %(limit)s)
+        SELECT '[' || coalesce(string_agg(j, ',' ORDER BY n) FILTER (WHERE n <= %(limit)s), '') || ']' AS rows,
+               count(*) AS count, max(at) FILTER (WHERE n = %(limit)s) AS last_at,
+               max(id::text) FILTER (WHERE n = %(limit)s) AS last_id
           FROM (
             SELECT row_to_json(t)::text AS j, t.id, t.created_at AS at, row_number() OVER () AS n FROM (
-                SELECT {_COLUMNS} FROM bots b {JOINS} WHERE {where}
+                SELECT {COLUMNS} FROM bots b {JOINS} WHERE {where}
                  ORDER BY b.created_at, b.id LIMIT %(limit)s + 1 OFFSET %(offset)s
             ) t
           ) u

@@ -115,7 +115,10 @@ def role_password(kind: str) -> str:
 
 
 def _alias(**changes: Any) -> dict[str, Any]:
-    return {**_owner, "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": False, "DISABLE_SERVER_SIDE_CURSORS": True, **changes}
+    # The hot statements are prepared (ground/sql.py); a pooler between us and the server may not carry that.
+    options = {**_owner["OPTIONS"], "prepare_threshold": 5 if _flag("DATABASE_PREPARES", default=True) else None}
+    return {**_owner, "OPTIONS": options, "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": False,
+            "DISABLE_SERVER_SIDE_CURSORS": True, **changes}
 
 
 DATABASES = {

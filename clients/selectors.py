@@ -9,7 +9,7 @@ from clients.rules.identifiers import address_key
 from ground.errors import Conflict, NotFound
 from ground.keyset import Page, encode_cursor
 from ground.scope import Scope
-from ground.sql import fetch_all, fetch_one
+from ground.sql import fetch_all, fetch_hot, fetch_one
 
 # A client as the API shows it. Secrets are not even selected.
 _CLIENT = """
@@ -34,23 +34,29 @@ _CLIENT = """
 _IN_SCOPE = "c.retired_at IS NULL AND (%(tenant)s::uuid IS NULL OR c.id = %(tenant)s)"
 _ONE = f"SELECT row_to_json(t)::text FROM ({_CLIENT.format(where=_IN_SCOPE + ' AND c.id = %(id)s', page='')}) t"
 
-_BY_WALLET = f"""
-    SELECT row_to_json(t)::text FROM (
-        SELECT c.id AS client_id, c.account_identifier, c.name, 'client' AS role, c.management_mode,
-               (SELECT json_agg(r) FROM (SELECT o.id, o.chain, o.address, bridge_iso(o.created_at) AS created_at
-                  FROM wallets o WHERE o.client_id = c.id ORDER BY o.created_at, o.id) r) AS wallets,
-               (SELECT coalesce(json_agg(r), '[]') FROM (SELECT k.id, k.name FROM connectors k
-                 WHERE k.client_id = c.id AND k.retired_at IS NULL ORDER BY k.created_at, k.id) r) AS connectors
-          FROM wallets w JOIN clients c ON c.id = w.client_id
-         WHERE w.address_key = %(key)s AND {_IN_SCOPE}
-    ) t
-"""  # noqa: S608 - made of constants
+
+def wallet_statement(where: str) -> str:
+    """One row, the client that has the wallet ``key`` as JSON text, or none."""
+    return f"""
+        SELECT row_to_json(t)::text FROM (
+            SELECT c.id AS client_id, c.account_identifier, c.name, 'client' AS role, c.management_mode,
+                   (SELECT json_agg(r) FROM (SELECT o.id, o.chain, o.address, bridge_iso(o.created_at) AS created_at
+                      FROM wallets o WHERE o.client_id = c.id ORDER BY o.created_at, o.id) r) AS wallets,
+                   (SELECT coalesce(json_agg(r), '[]') FROM (SELECT n.id, n.name FROM connectors n
+                     WHERE n.client_id = c.id AND n.retired_at IS NULL ORDER BY n.created_at, n.id) r) AS connectors
+              FROM wallets w JOIN clients c ON c.id = w.client_id
+             WHERE w.address_key = %(key)s AND {where}
+        ) t
+    """  # noqa: S608 - made of constants
+
+
+_BY_WALLET = wallet_statement(_IN_SCOPE)
 
 
 def client_json(scope: Scope, client_id: UUID) -> str:
     """One client as JSON text. Raises NotFound."""
     with scope.transaction():
-        row = fetch_one(_ONE, {"tenant": scope.client_id, "id": client_id})
+        row = fetch_hot(_ONE, {"tenant": scope.client_id, "id": client_id})
     if row is None:
         raise NotFound("There is no such client.")
     return str(row[0])
@@ -59,7 +65,7 @@ def client_json(scope: Scope, client_id: UUID) -> str:
 def client_by_wallet_json(scope: Scope, address: str) -> str:
     """Whose wallet this is, as JSON text. Raises NotFound."""
     with scope.transaction():
-        row = fetch_one(_BY_WALLET, {"tenant": scope.client_id, "key": address_key(address)})
+        row = fetch_hot(_BY_WALLET, {"tenant": scope.client_id, "key": address_key(address)})
     if row is None:
         raise NotFound("No client found for this wallet address")
     return str(row[0])

@@ -1,0 +1,1 @@
+"""Benchmarks: ``bin/bench NAME``. No tests; nothing in the product imports this."""

@@ -1,0 +1,26 @@
+"""``bin/bench NAME [--quick]``: runs a benchmark; progress on standard error, one JSON line last on standard output."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from bench import api
+
+BENCHMARKS = {"api": api.run}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bin/bench", description="Measure the product beside its references.")
+    parser.add_argument("name", choices=sorted(BENCHMARKS))
+    parser.add_argument("--quick", action="store_true", help="little data and short rounds: shows that it works")
+    parser.add_argument("--only", default="", help="a part of a work's name, to measure that one alone")
+    options = parser.parse_args()
+    result = BENCHMARKS[options.name](quick=options.quick, only=options.only)
+    sys.stdout.write(json.dumps(result) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

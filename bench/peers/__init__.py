@@ -1,0 +1,1 @@
+"""References that the product is measured beside: the design it replaces (A), plain DRF (B), the limit (C)."""

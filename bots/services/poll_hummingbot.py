@@ -107,6 +107,10 @@ def _take_up_strays(sighting: Sighting, *, now: datetime) -> None:
     taken up again, to be adopted or stopped as the bot's wish says."""
     names = {*sighting.statuses, *(sighting.active or ())}
     requested = {name: asked for name in names if (asked := requested_by_us(name))}
+    for known in BotDeployment.objects.filter(instance_name__in=list(requested)).values_list(
+        "instance_name", flat=True
+    ):
+        del requested[known]
     if not requested:
         return
     given_up = BotDeployment.objects.filter(

@@ -8,14 +8,16 @@ from bots.models import Bot, BotHealth
 from bots.rules.words import HealthStatus
 
 
-def set_health(bot: Bot, *, status: HealthStatus, message: str, now: datetime) -> None:
+def set_health(
+    bot: Bot, *, status: HealthStatus, message: str, now: datetime, confirmed_start_at: datetime | None = None
+) -> None:
     """Replace the verdict. A known one that becomes unknown stays beside it as the last known."""
     row, _ = BotHealth.objects.select_for_update().get_or_create(bot=bot, defaults={"client_id": bot.client_id})
     if status == HealthStatus.UNKNOWN and row.status != HealthStatus.UNKNOWN:
         row.last_known_status, row.last_known_at = row.status, row.status_updated_at
     if row.status != status:
         row.status, row.status_updated_at = status, now
-    row.message, row.due_at, row.confirmed_start_at = message[:500], now, None
+    row.message, row.due_at, row.confirmed_start_at = message[:500], now, confirmed_start_at
     row.save(
         update_fields=[
             "status", "message", "status_updated_at", "last_known_status", "last_known_at", "due_at",

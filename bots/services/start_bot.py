@@ -18,12 +18,15 @@ from ground.scope import Scope
 
 _OVER = (DeploymentStatus.ENDED, DeploymentStatus.FAILED, DeploymentStatus.RETIRING)
 
+_NOT_RUNNING = (RuntimeStatus.STOPPED, RuntimeStatus.FAILED, RuntimeStatus.ABSENT, RuntimeStatus.UNKNOWN)
 
-def start_bot(*, scope: Scope, bot_id: UUID, now: datetime, reason: str = "") -> str:
+
+def start_bot(*, scope: Scope, bot_id: UUID, now: datetime, reason: str = "", wait: bool = True) -> str:
     """``started``, ``already_running``, or ``starting`` when a worker goes on with it.
 
-    Raises NotFound, Forbidden, NotReady when the bot needs a Hummingbot and none is configured, and Conflict with the
-    reason when Hummingbot refused at once; the wish then stays, and the bot's status is error.
+    With ``wait`` false nothing is asked of Hummingbot here. Raises NotFound, Forbidden, NotReady when the bot needs a
+    Hummingbot and none is configured, and Conflict with the reason when Hummingbot refused at once; the wish then
+    stays, and the bot's status is error.
     """
     if not scope.can_manage:
         raise Forbidden("This key may only read.")
@@ -36,8 +39,10 @@ def start_bot(*, scope: Scope, bot_id: UUID, now: datetime, reason: str = "") ->
         if deployment is None:
             return "already_running"
         if bot.desired_status != DesiredStatus.RUNNING or deployment.due_at == now:
-            _want(scope, bot, now, reason)
-            schedule(deployment.id, at=due_after_deadline(now))
+            _want(scope, bot, now, reason, confirmed_start_at=deployment.confirmed_at)
+            schedule(deployment.id, at=due_after_deadline(now) if wait else now)
+    if not wait:
+        return "started" if _is_confirmed(deployment) else "starting"
     return _answer(bring_there(deployment.id, is_there=_is_confirmed))
 
 
@@ -49,11 +54,12 @@ def _say_started(scope: Scope, bot: Bot, now: datetime, reason: str) -> str:
     return "started"
 
 
-def _want(scope: Scope, bot: Bot, now: datetime, reason: str) -> None:
+def _want(scope: Scope, bot: Bot, now: datetime, reason: str, *, confirmed_start_at: datetime | None = None) -> None:
     store_wish(
         bot, desired=DesiredStatus.RUNNING, said=ReportedStatus.RUNNING, actor=scope.actor, reason=reason, now=now
     )
-    set_health(bot, status=HealthStatus.UNKNOWN, message=f"started by {scope.actor}, not checked yet", now=now)
+    message = f"started by {scope.actor}, not checked yet"
+    set_health(bot, status=HealthStatus.UNKNOWN, message=message, now=now, confirmed_start_at=confirmed_start_at)
 
 
 def _check_can_start(bot: Bot) -> None:
@@ -79,10 +85,10 @@ def _wanted_deployment(scope: Scope, bot: Bot, now: datetime) -> BotDeployment |
     if seen == RuntimeStatus.EXITED:
         BotDeployment.objects.filter(id=latest.id).update(status=DeploymentStatus.ENDED, ended_at=now)
         return open_deployment(bot, requested_by=scope.actor, now=now)
-    if seen in (RuntimeStatus.STOPPED, RuntimeStatus.FAILED, RuntimeStatus.ABSENT):
-        # Its container is up without a strategy: it is taken down, and a new one follows with the current config.
-        latest.status, latest.due_at = DeploymentStatus.STOPPING, now
-        latest.save(update_fields=["status", "due_at"])
+    if seen in _NOT_RUNNING:
+        # It is taken down first, so that never two of them trade; a new one follows with the current config.
+        latest.status, latest.due_at, latest.confirmed_at = DeploymentStatus.STOPPING, now, None
+        latest.save(update_fields=["status", "due_at", "confirmed_at"])
         return latest
     return None if latest.confirmed_at else latest
 

@@ -54,7 +54,7 @@ def replaying(*, status: int, headers: dict[str, str], raw: bytes, length: int |
             self.end_headers()
             self.wfile.write(raw)
 
-        do_GET = do_POST = do_DELETE = answer  # noqa: N815
+        do_GET = do_POST = do_DELETE = answer
 
         def log_message(self, *_: object) -> None:
             return
@@ -149,9 +149,8 @@ def test_unreadable_answer_is_unavailable_for_a_read_and_an_unknown_outcome_for_
 
 
 def test_redirect_is_never_followed() -> None:
-    with replaying(status=307, headers={"location": "/elsewhere"}, raw=b"") as replay:
-        with pytest.raises(Unavailable):
-            deploy(gateway(replay))
+    with replaying(status=307, headers={"location": "/elsewhere"}, raw=b"") as replay, pytest.raises(Unavailable):
+        deploy(gateway(replay))
     assert [path for _, path, *_ in replay.seen] == ["/bot-orchestration/deploy-v2-controllers"]
 
 
@@ -160,9 +159,9 @@ def test_redirect_is_never_followed() -> None:
 )
 def test_refused_credentials_are_told_apart_and_never_repeated(detail: str) -> None:
     raw = json.dumps({"detail": detail}).encode()
-    with replaying(status=400, headers={"content-type": "application/json"}, raw=raw) as replay:
-        with pytest.raises(BadCredentials) as caught:
-            gateway(replay).add_credentials("acme", "kucoin", {"kucoin_api_key": "tb-marked-secret"})
+    answer = {"status": 400, "headers": {"content-type": "application/json"}, "raw": raw}
+    with replaying(**answer) as replay, pytest.raises(BadCredentials) as caught:
+        gateway(replay).add_credentials("acme", "kucoin", {"kucoin_api_key": "tb-marked-secret"})
     assert "marked" not in caught.value.message
 
 

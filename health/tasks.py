@@ -54,7 +54,11 @@ def check_now(request_id: str) -> None:
     claimed = ask_check.claim_request(request_id=UUID(request_id), now=timezone.now())
     if not claimed:
         return
-    run_checks.check_bots(
-        bot_ids=[claimed[0][1]], gateways=gateways(), clock=timezone.now, waits_for_keys=False,
-    )
-    ask_check.finish_requests(request_ids=[request for request, _ in claimed], now=timezone.now())
+    requests, bot_id = [request for request, _ in claimed], claimed[0][1]
+    try:
+        run_checks.check_bots(bot_ids=[bot_id], gateways=gateways(), clock=timezone.now, waits_for_keys=False)
+    except Exception:
+        sentence = "The check broke; the worker's log says why."
+        ask_check.finish_requests(request_ids=requests, now=timezone.now(), error=sentence)
+        raise
+    ask_check.finish_requests(request_ids=requests, now=timezone.now())

@@ -44,7 +44,7 @@ class Migration(migrations.Migration):
                 ('new_status', models.CharField(choices=[(bots.rules.words.HealthStatus['HEALTHY'], bots.rules.words.HealthStatus['HEALTHY']), (bots.rules.words.HealthStatus['STALE'], bots.rules.words.HealthStatus['STALE']), (bots.rules.words.HealthStatus['STOPPED'], bots.rules.words.HealthStatus['STOPPED']), (bots.rules.words.HealthStatus['ERROR'], bots.rules.words.HealthStatus['ERROR']), (bots.rules.words.HealthStatus['UNKNOWN'], bots.rules.words.HealthStatus['UNKNOWN'])], max_length=16)),
                 ('reason', models.CharField(max_length=500)),
                 ('actor', models.CharField(default='system:health', max_length=200)),
-                ('trade_count', models.PositiveIntegerField(help_text='Own trades that the check saw; null: none were read.', null=True)),
+                ('trade_count', models.PositiveIntegerField(help_text='Own trades that the check saw; null: none read.', null=True)),
                 ('last_trade_at', models.DateTimeField(null=True)),
                 ('evidence', models.JSONField(default=list)),
                 ('bot', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='health_logs', to='bots.bot')),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
+from django.db import DataError
+from structlog import get_logger
 
 from ground.scope import system_scope
 from ground.sql import fetch_all
@@ -18,7 +20,9 @@ from health.rules.figures import DayFigures
 from health.subjects import Subject
 from health.types import Evidence, TradesOutcome, Verdict
 
-KEPT_TRADES = 25
+log = get_logger(__name__)
+
+KEPT_TRADES = 25  # of the newest own trades, for the bot's page
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +88,25 @@ def record_verdicts(checks: Sequence[Checked], *, actor: str = "system:health") 
     """Store the checks with their log rows; returns the bots whose row was written. Safe to run twice."""
     if not checks:
         return set()
-    rows = orjson.dumps([_row(check) for check in checks]).decode()
-    with system_scope("health").transaction():
-        return {row[0] for row in fetch_all(_RECORD, {"rows": rows, "actor": actor[:200]})}
+    try:
+        rows = orjson.dumps([_row(check) for check in checks]).decode()
+        with system_scope("health").transaction():
+            return {row[0] for row in fetch_all(_RECORD, {"rows": rows, "actor": actor[:200]})}
+    except (DataError, orjson.JSONEncodeError) as error:
+        return _record_halves(checks, error, actor=actor)
+
+
+def _record_halves(checks: Sequence[Checked], error: Exception, *, actor: str) -> set[UUID]:
+    """One check that cannot be stored (an exchange invents numbers and texts) must not hold back the others."""
+    if len(checks) > 1:
+        middle = len(checks) // 2
+        return record_verdicts(checks[:middle], actor=actor) | record_verdicts(checks[middle:], actor=actor)
+    [check] = checks
+    if check.attributed.own:
+        bare = replace(check, attributed=Attributed(), figures=DayFigures())
+        return record_verdicts([bare], actor=actor)
+    log.error("verdict_not_stored", bot_id=str(check.subject.bot_id), error=type(error).__name__)
+    return set()
 
 
 def _row(check: Checked) -> dict[str, Any]:

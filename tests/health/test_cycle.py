@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -11,12 +12,15 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from bots.models import BotHealth, BotStats
+from bots.models import Bot, BotHealth, BotRuntime, BotStats
 from bots.services.stop_bot import stop_bot
 from clients.models import Connector
+from exchanges.gateways.ccxt_gateway import ExchangeGateway
 from exchanges.types import Credentials
+from ground.errors import NotReady
 from health import tasks
 from health.models import BotHealthLog, HealthSettings
+from health.services import ask_check
 from health.services.run_checks import check_bots, claim_due_bots
 from health.services.thin_checks import thin_checks
 from tests.fixtures import OPERATOR, Cast, make_bot
@@ -322,6 +326,94 @@ def test_forgets_old_checks_and_keeps_old_changes(monitor: Monitor):
     assert [(log.previous_status, log.new_status) for log in logs_of(bot)] == [
         ("unknown", "healthy"), ("healthy", "healthy")
     ]
+
+
+def test_stores_the_others_when_one_verdict_cannot_be_stored(monitor: Monitor, monkeypatch: pytest.MonkeyPatch):
+    """An exchange may send anything: here an order id with a NUL, and an amount that no column holds."""
+    monitor.traded(5)
+    monitor.traded(5, pair="ETH/USDT")
+    good, bad = monitor.running_bot(), monitor.running_bot(pair="ETH/USDT")
+    read = ExchangeGateway.fetch_own_trades
+
+    def invent(gateway: ExchangeGateway, symbol: str, limit: int = 50):
+        trades = read(gateway, symbol, limit)
+        if symbol == "ETH/USDT":
+            return [replace(t, order_id="a\x00b", price=Decimal("1e30"), notional=Decimal("1e30")) for t in trades]
+        return trades
+
+    monkeypatch.setattr(ExchangeGateway, "fetch_own_trades", invent)
+    monitor.check(good, bad)
+    assert (health_of(good).status, health_of(bad).status) == ("healthy", "healthy")
+    assert health_of(good).recent_trades and not health_of(bad).recent_trades
+
+
+def test_tells_who_waits_when_a_check_breaks(monitor: Monitor, cast: Cast, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ask_check.current_app, "send_task", lambda *_, **__: None)
+    monkeypatch.setattr(tasks.run_checks, "check_bots", lambda **_: 1 / 0)
+    request = ask_check.request_check(scope=OPERATOR, bot_id=cast.acme_bot)
+    with pytest.raises(ZeroDivisionError):
+        tasks.check_now(str(request))
+    with pytest.raises(NotReady, match="The check broke"):
+        ask_check.await_check(scope=OPERATOR, request_id=request, until_s=0)
+
+
+def test_calls_a_defect_of_its_own_an_error(monitor: Monitor, monkeypatch: pytest.MonkeyPatch):
+    bot = monitor.running_bot()
+    monkeypatch.setattr(ExchangeGateway, "fetch_own_trades", lambda *_: 1 / 0)
+    health = monitor.check(bot)
+    assert (health.status, "ZeroDivisionError" in health.message) == ("error", True)
+
+
+def test_judges_a_hummingbot_bot_from_its_confirmed_start(monitor: Monitor, cast: Cast):
+    monitor.traded(150)
+    bot = make_bot("client_acme", name="deployed", runtime_kind="hummingbot", stale_minutes=Decimal(10))
+    Bot.objects.filter(id=bot).update(desired_status="running", desired_at=hours_ago(3), desired_by="operator:tests")
+    spoken = []
+    for confirmed in (timezone.now() - timedelta(minutes=2), hours_ago(0.5), hours_ago(2.2), hours_ago(2.7)):
+        BotHealth.objects.filter(bot_id=bot).update(confirmed_start_at=confirmed)
+        spoken.append((monitor.check(bot).status, health_of(bot).message.split(" (")[0]))
+    assert spoken == [
+        ("unknown", "Started 2 min ago, no trade yet."), ("stale", "No trade since its start 30 min ago"),
+        ("stopped", "No trade since its start 2 h 12 min ago"), ("stopped", "No trade for 2 h 30 min"),
+    ]
+
+
+def test_checks_a_bot_that_is_seen_running_though_nobody_wants_it(monitor: Monitor, cast: Cast):
+    bot = make_bot("client_acme", name="left over", runtime_kind="hummingbot")
+    Bot.objects.filter(id=bot).update(desired_status="stopped", desired_at=hours_ago(1), desired_by="operator:tests")
+    now = timezone.now()
+    BotRuntime.objects.create(bot_id=bot, client_id=cast.acme, status="running", observed_at=now, changed_at=now)
+    BotHealth.objects.filter(bot_id=bot).update(status="stopped")
+    assert claim_due_bots(now=now) == {"kucoin": [bot]}
+    monitor.traded(3)
+    health = monitor.check(bot)
+    assert health.status == "healthy"
+    assert health.message == "stopped by operator:tests, yet it still runs. Traded 3 min ago."
+
+
+def test_survives_an_exchange_whose_clock_is_off(monitor: Monitor):
+    monitor.traded(5)
+    bot = monitor.running_bot()
+    monitor.sandbox.fault("exchange:kucoin", "clock_skew", skew_ms=600_000)
+    assert monitor.check(bot).status in ("healthy", "unknown")
+    assert health_of(bot).last_trade_at is None or health_of(bot).last_trade_at <= timezone.now()
+
+
+def test_claims_no_bot_twice_when_two_ticks_run_at_once(monitor: Monitor):
+    bots = {monitor.running_bot(pair=pair) for pair in ("BTC/USDT", "ETH/USDT", "SOL/USDT", "XRP/USDT")}
+    now, claimed, together = timezone.now(), [], threading.Barrier(4)
+
+    def tick():
+        together.wait(5)
+        claimed.extend(bot for group in claim_due_bots(now=now).values() for bot in group)
+        connections.close_all()
+
+    threads = [threading.Thread(target=tick) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(claimed) == sorted(bots)
 
 
 def test_leaves_no_secret_behind(monitor: Monitor, caplog: pytest.LogCaptureFixture):

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bots.gateways.hummingbot import HummingbotGateway
-from bots.models import Bot, BotDeployment, BotHealth
+from bots.models import Bot, BotHealth
 from bots.rules.names import hummingbot_connector
 from bots.rules.reconcile import Step, lookup_wait, retry_wait
 from bots.rules.templates import render
@@ -270,9 +270,7 @@ def _retry(work: Work, error: BridgeError, clock: Clock) -> Outcome:
 
 
 def _wait_for_worker(work: Work, clock: Clock) -> Outcome:
-    with RECONCILER.transaction():
-        BotDeployment.objects.filter(id=work.deployment.id).update(due_at=clock())
-        on_commit(nudge_workers)
+    change(work.lease, only=_WANTED, due_at=clock())
     return Outcome.LATER
 
 

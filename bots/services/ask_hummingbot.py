@@ -10,7 +10,7 @@ from uuid import UUID
 from bots.gateways.connect import configured_gateway
 from bots.models import BotDeployment
 from bots.rules.words import DeploymentStatus
-from bots.services.deployments import RECONCILER, nudge_workers
+from bots.services.deployments import RECONCILER, SETTLED, nudge_workers
 from bots.services.reconcile_bots import Looker, reconcile_deployment
 
 DEADLINE = timedelta(seconds=8)
@@ -36,14 +36,20 @@ def bring_there(deployment_id: UUID, *, is_there: Callable[[BotDeployment], bool
             may_send_secrets=False,
             watch_until=deadline - 0.5,
         )
+    return _await(deployment_id, is_there, deadline=deadline if gateway is not None else 0.0)
+
+
+def _await(deployment_id: UUID, is_there: Callable[[BotDeployment], bool], *, deadline: float) -> BotDeployment:
+    is_nudged = False
     while True:
         with RECONCILER.transaction():
             row = BotDeployment.objects.get(id=deployment_id)
+        if is_there(row) or row.status in SETTLED:
+            return row
+        if not is_nudged:
+            nudge_workers()
+            is_nudged = True
         # A message says why it must be tried again later.
-        cannot_soon = gateway is None or row.message or row.status not in _ON_ITS_WAY
-        if is_there(row) or cannot_soon or time.monotonic() > deadline:
-            break
+        if row.message or row.status not in _ON_ITS_WAY or time.monotonic() > deadline:
+            return row
         time.sleep(_ASK_AGAIN_S)
-    if row.status not in (DeploymentStatus.ENDED, DeploymentStatus.FAILED):
-        nudge_workers()
-    return row

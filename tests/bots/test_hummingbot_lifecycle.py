@@ -14,7 +14,7 @@ from django.db import connections
 from django.utils import timezone
 
 from bots.gateways.hummingbot import HummingbotGateway
-from bots.models import Bot, BotDeployment, HummingbotState
+from bots.models import Bot, BotDeployment, BotTemplate, HummingbotState
 from bots.selectors import bot_status
 from bots.services.poll_hummingbot import poll_hummingbot
 from bots.services.reconcile_bots import reconcile_due
@@ -266,6 +266,30 @@ def test_refused_deploy_is_not_retried(keyed: Desk) -> None:
         answer.result()
     keyed.work(later_s=900)
     assert keyed.deploys() == 0
+
+
+def test_script_bot_runs_and_stops_though_it_never_reports(keyed: Desk) -> None:
+    BotTemplate.objects.create(
+        name="simple", kind="script", controller_name="simple_pmm",
+        mapping={"script_file_name": "simple_pmm.py", "controllers_config": [], "candles_config": [], "markets": {}},
+    )  # fmt: skip
+    Bot.objects.filter(id=keyed.bot).update(strategy="simple", config={})
+    assert keyed.start() == "started"
+    keyed.poll()
+    assert (keyed.runtime().status, keyed.status()) == ("running", "running")
+    assert keyed.stop() == "stopping"
+    keyed.work_until(lambda: keyed.status() == "stopped")
+    keyed.work_until(lambda: keyed.deployment().status == "ended")
+    assert "running" not in keyed.sandbox.containers().values()
+
+
+def test_wrong_password_is_told_in_a_sentence_that_names_the_setting(keyed: Desk, settings: Any) -> None:
+    settings.HUMMINGBOT_API_PASSWORD = "wrong"
+    with pytest.raises(Conflict, match="HUMMINGBOT_API_PASSWORD"):
+        keyed.start()
+    assert (keyed.status(), keyed.deploys()) == ("error", 0)
+    poll_hummingbot(gateway=HummingbotGateway(keyed.sandbox.hummingbot_url, "admin", "wrong"), force=True)
+    assert "HUMMINGBOT_API_PASSWORD" in HummingbotState.objects.get().error
 
 
 def test_many_beats_poll_once(keyed: Desk) -> None:

@@ -47,6 +47,7 @@ class Answer:
     detail: str
     asked_at: datetime
     trades: tuple[Trade, ...] = ()
+    tells_of_key: bool = True  # False: about this pair alone, so that the key's other pairs are asked all the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,8 @@ def _ask_key(
             answers[pair] = next(reversed(answers.values()))
             continue
         answers[pair] = answer = _ask(key, pair, gateways, clock)
-        failures = 0 if answer.outcome == TradesOutcome.READ else failures + _WEIGHT.get(answer.outcome, 0)
+        if answer.tells_of_key:
+            failures = 0 if answer.outcome == TradesOutcome.READ else failures + _WEIGHT.get(answer.outcome, 0)
     return answers
 
 
@@ -144,7 +146,7 @@ def _ask(key: Key, pair: str, gateways: Gateways, clock: Callable[[], datetime])
     try:
         trades = gateways.gateway(key.exchange, key.market_type, key.credentials).fetch_own_trades(pair, NEWEST)
     except GatewayError as error:
-        return Answer(_outcome(error), error.message, clock())
+        return Answer(_outcome(error), error.message, clock(), tells_of_key=not isinstance(error, Rejected))
     except Exception as error:  # noqa: BLE001 - one broken check must not end the cycle
         # Its text could hold a signed address, so only its class is told.
         log.error("check_broke", exchange=key.exchange, pair=pair, error=type(error).__name__)

@@ -175,6 +175,17 @@ def test_stops_asking_with_a_key_that_fails_again_and_again(monitor: Monitor):
     assert len(monitor.sandbox.calls()) <= 6
 
 
+def test_asks_for_every_pair_though_the_exchange_lacks_some_of_them(monitor: Monitor):
+    monitor.traded(5, pair="BTC/USDT")
+    lacking = [monitor.running_bot(pair=f"NOSUCHCOIN{n}/USDT") for n in range(4)]
+    good = monitor.running_bot(pair="BTC/USDT")
+    monitor.check(*lacking, good)
+    assert health_of(good).status == "healthy"
+    assert [health_of(bot).message for bot in lacking] == [
+        f"KuCoin has no spot market NOSUCHCOIN{n}/USDT." for n in range(4)
+    ]
+
+
 def test_tells_the_figures_of_a_day_only_where_the_trades_reach_back(monitor: Monitor):
     for age, side in ((5, "buy"), (10, "sell"), (20, "buy"), (60 * 30, "buy")):
         monitor.traded(age, side=side, price="60000", quantity="0.5")

@@ -66,6 +66,7 @@ def _only_one(home: Path) -> Lock:
     lock = Lock(home / "run" / "up.lock")
     try:
         lock.take(wait=False)
+        (home / "run" / "up.json").unlink(missing_ok=True)  # that of a bridge that was killed
     except Busy:
         try:
             seen = json.loads((home / "run" / "up.json").read_text(encoding="utf-8"))

@@ -104,7 +104,7 @@ class EmbeddedPostgres:
         """Fast shutdown, then immediate, then none at all."""
         pid = self.pid()
         if pid:
-            steps = ((signal.SIGINT, 6.0), (signal.SIGQUIT, 2.0), (signal.SIGKILL, 2.0))
+            steps = ((signal.SIGINT, 4.0), (signal.SIGQUIT, 1.0), (signal.SIGKILL, 1.0))
             processes.end([pid], steps)
         self.pid_file.remove()
 

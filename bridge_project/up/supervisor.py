@@ -23,6 +23,8 @@ AS_ROOT = "ignore:You're running the worker with superuser"
 FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
 HEALTHY_AFTER_S = 60.0
+# However many hang: what is not gone by then is killed, and the servers need the rest of the twenty seconds.
+STOP_WITHIN_S = 11.0
 SERVERS_EVERY_S = 2.0
 Patience = tuple[tuple[signal.Signals, float], ...]
 
@@ -67,6 +69,7 @@ class Supervisor:
         self.servers = servers
         self.children: list[Child] = []
         self.asked_to_stop = 0
+        self._patience_ends_at = float("inf")
         self._notes = home / "run" / "children"
         self._notes.mkdir(exist_ok=True)
         self._selector = selectors.DefaultSelector()
@@ -181,6 +184,7 @@ class Supervisor:
     # -- stopping -----------------------------------------------------------------------------------------------------
     def stop(self, order: Iterable[Sequence[str]]) -> None:
         """End the named children group by group, then everybody else's leavings. The servers are the caller's."""
+        self._patience_ends_at = time.monotonic() + STOP_WITHIN_S
         for names in order:
             self._stop_together([child for child in self.children if child.name in names])
         self._stop_together(list(self.children))
@@ -204,6 +208,8 @@ class Supervisor:
 
     def _await(self, children: Sequence[Child], patience_s: float, *, hurry: bool = True) -> None:
         end = time.monotonic() + patience_s
+        if hurry:
+            end = min(end, self._patience_ends_at)
         while any(child.is_running() for child in children) and time.monotonic() < end:
             if hurry and self.asked_to_stop > 1:
                 return

@@ -69,7 +69,7 @@ class EmbeddedValkey:
     def stop(self) -> None:
         pid = self.pid()
         if pid:
-            processes.end([pid], ((signal.SIGTERM, 3.0), (signal.SIGKILL, 2.0)))
+            processes.end([pid], ((signal.SIGTERM, 2.0), (signal.SIGKILL, 1.0)))
         self.pid_file.remove()
 
     def _spawn(self) -> int:

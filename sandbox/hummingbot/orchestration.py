@@ -134,7 +134,8 @@ async def history(hummingbot: Hummingbot, call: Call) -> Reply:
         return Reply(_not_found(name))
     sent, bot = hummingbot.command(name), hummingbot.bots.get(name)
     if not sent or bot is None or not bot.talks:
-        await asyncio.sleep(hummingbot.world.clock.real_s(timeout_s))
+        # A fast world waits less; none waits longer than the caller asked for.
+        await asyncio.sleep(min(timeout_s, hummingbot.world.clock.real_s(timeout_s)))
         message = f"No response received from {name} within {timeout_s} seconds"
         return Reply({"status": "success", "response": {"success": False, "message": message, "timeout": True}})
     since_ms = hummingbot.world.clock.wall_ms() - days * 86_400_000 if days else 0

@@ -17,6 +17,7 @@ from health.types import BY_DESIGN, Evidence, Heartbeat, Limits, Run, TradesOutc
 CLOCK_TOLERANCE = timedelta(seconds=60)  # clocks that differ by this much are still believed
 STOP_GRACE = timedelta(minutes=2)  # a bot that was asked to stop may still trade for so long
 
+_SHOWS_LIFE = (HealthStatus.HEALTHY, HealthStatus.STALE, HealthStatus.ERROR)
 _FAILED = {
     TradesOutcome.NO_CREDENTIALS: HealthStatus.UNKNOWN,
     TradesOutcome.NOT_READABLE: HealthStatus.UNKNOWN,
@@ -31,18 +32,34 @@ _FAILED = {
 def judge(*, evidence: Evidence, limits: Limits, now: datetime) -> Verdict:
     """The verdict at ``now``: a trade younger than ``limits.stale`` is healthy, up to ``limits.stopped`` stale."""
     run = evidence.run
-    heartbeat = _fresh(evidence.heartbeat, limits=limits, now=now)
+    heartbeat = _fresh(evidence, limits=limits, now=now)
     if run.desired == DesiredStatus.STOPPED:
         return _wanted_stopped(evidence=evidence, limits=limits, now=now)
     if heartbeat and heartbeat.word == ReportedStatus.ERROR:
         return Verdict(HealthStatus.ERROR, f"{_said(heartbeat, now)} Look at the bot's own log.", "heartbeat")
     is_said_running = heartbeat is not None and heartbeat.word == ReportedStatus.RUNNING
+    verdict = _by_probes(evidence=evidence, heartbeat=heartbeat, limits=limits, now=now)
     if run.desired == DesiredStatus.CREATED and not run.seen_running_at and not is_said_running:
-        return Verdict(HealthStatus.UNKNOWN, f"It was never started.{_last_seen(evidence, now)}", "start")
+        return _never_started(verdict, evidence=evidence, now=now)
+    return verdict
+
+
+def _by_probes(
+    *, evidence: Evidence, heartbeat: Heartbeat | None, limits: Limits, now: datetime
+) -> Verdict:
     if evidence.trades.outcome != TradesOutcome.READ:
         return _without_trades(evidence.trades, heartbeat=heartbeat, now=now)
     own = _by_newest(_newest(evidence, now=now), evidence=evidence, limits=limits, now=now)
     return _raised_by_doubt(_heard(own, heartbeat, now), evidence=evidence, limits=limits, now=now)
+
+
+def _never_started(verdict: Verdict, *, evidence: Evidence, now: datetime) -> Verdict:
+    """Nobody said here that it runs: only an external bot's own trades, or a refusal, show more than unknown."""
+    if evidence.run.kind == RuntimeKind.EXTERNAL and verdict.status in _SHOWS_LIFE:
+        return replace(verdict, message=f"{verdict.message} It was never started here.")
+    newest = _newest(evidence, now=now)
+    traded = f" Its account traded {span(now - newest)} ago." if newest else ""
+    return Verdict(HealthStatus.UNKNOWN, f"It was never started.{traded}", "start")
 
 
 def is_believable(moment: datetime, *, now: datetime) -> bool:
@@ -55,8 +72,13 @@ def is_fresh(received_at: datetime, *, limits: Limits, now: datetime) -> bool:
     return is_believable(received_at, now=now) and now - received_at <= limits.heartbeat
 
 
-def _fresh(heartbeat: Heartbeat | None, *, limits: Limits, now: datetime) -> Heartbeat | None:
-    return heartbeat if heartbeat and is_fresh(heartbeat.received_at, limits=limits, now=now) else None
+def _fresh(evidence: Evidence, *, limits: Limits, now: datetime) -> Heartbeat | None:
+    """The heartbeat, if it still says something of the present run: an error from before a restart does not."""
+    heartbeat, run = evidence.heartbeat, evidence.run
+    if heartbeat is None or not is_fresh(heartbeat.received_at, limits=limits, now=now):
+        return None
+    is_of_run = not run.desired_at or heartbeat.received_at >= run.desired_at
+    return heartbeat if is_of_run or heartbeat.word == ReportedStatus.RUNNING else None
 
 
 def _wanted_stopped(*, evidence: Evidence, limits: Limits, now: datetime) -> Verdict:
@@ -165,11 +187,6 @@ def _raised_by_doubt(own: Verdict, *, evidence: Evidence, limits: Limits, now: d
 def _newest(evidence: Evidence, *, now: datetime) -> datetime | None:
     seen = [at for at in (evidence.trades.newest_at, evidence.known_trade_at) if at and is_believable(at, now=now)]
     return max(seen, default=None)
-
-
-def _last_seen(evidence: Evidence, now: datetime) -> str:
-    newest = _newest(evidence, now=now)
-    return f" Its account traded {span(now - newest)} ago." if newest else ""
 
 
 def _said(heartbeat: Heartbeat, now: datetime, *, first: bool = True) -> str:

@@ -87,10 +87,12 @@ def test_checks_at_once_when_a_person_asks(monitor: Monitor, cast: Cast, worker:
 
 
 def test_says_so_when_the_bot_that_a_person_checks_does_not_run(monitor: Monitor, cast: Cast, worker: list[str]):
-    monitor.traded(5)
     never = cast.acme_manages.post(f"/bots/{cast.acme_bot}/health/check").body
-    assert (never["health_status"], never["health_message"]) == (
-        "unknown", "It was never started. Its account traded 5 min ago."
+    assert (never["health_status"], never["health_message"]) == ("unknown", "It was never started.")
+    monitor.traded(5)
+    trades = cast.acme_manages.post(f"/bots/{cast.acme_bot}/health/check").body
+    assert (trades["health_status"], trades["health_message"]) == (
+        "healthy", "Traded 5 min ago. It was never started here."
     )
     monitor.start(cast.acme_bot)
     stop_bot(scope=OPERATOR, bot_id=cast.acme_bot, now=timezone.now())

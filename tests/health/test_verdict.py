@@ -110,6 +110,11 @@ TABLE = [
      "Its heartbeat said running 15 min ago. There are no credentials for KuCoin. So its heartbeat alone is believed."),
     ("a late one says nothing", {**NO_KEY, "heart": "running", "heart_ago": 15.1}, "unknown", NO_KEY["detail"]),
     ("a late error says nothing", {"trade_ago": 1, "heart": "error", "heart_ago": 16}, "healthy", "Traded 60 s ago."),
+    ("an error from before the start is over", {"trade_ago": 1, "desired_ago": 2, "heart": "error", "heart_ago": 3},
+     "healthy", "Traded 60 s ago."),
+    ("a heartbeat from before the start still runs", {**NO_KEY, "desired_ago": 2, "heart": "running", "heart_ago": 3},
+     "healthy",
+     "Its heartbeat said running 3 min ago. There are no credentials for KuCoin. So its heartbeat alone is believed."),
     # a wish is no crash
     ("stopped on purpose", {"desired": STOPPED, "desired_ago": 60, "trade_ago": 61}, "stopped",
      "stopped by operator:alice"),
@@ -122,7 +127,14 @@ TABLE = [
      "stopped by operator:alice, yet it still runs. Traded 3 min ago."),
     ("stopping, its last trades", {"desired": STOPPED, "desired_ago": 5, "seen_ago": 0, "trade_ago": 4}, "stopped",
      "stopped by operator:alice"),
-    ("never started", {"desired": CREATED, "trade_ago": 3}, "unknown",
+    ("never started", {"desired": CREATED}, "unknown", "It was never started."),
+    ("never started, silent for long", {"desired": CREATED, "trade_ago": 300}, "unknown",
+     "It was never started. Its account traded 5 h ago."),
+    ("never started here, yet it trades", {"desired": CREATED, "trade_ago": 3}, "healthy",
+     "Traded 3 min ago. It was never started here."),
+    ("never started here, key refused", {"desired": CREATED, **REFUSED}, "error",
+     f"{REFUSED['detail']} It was never started here."),
+    ("never deployed, yet the account trades", {"kind": HUMMINGBOT, "desired": CREATED, "trade_ago": 3}, "unknown",
      "It was never started. Its account traded 3 min ago."),
     ("never started, yet its heartbeat runs", {"desired": CREATED, "trade_ago": 3, "heart": "running"}, "healthy",
      "Traded 3 min ago."),
@@ -225,5 +237,5 @@ def test_is_healthy_only_by_an_own_trade_or_where_trades_cannot_be_read_by_desig
 @given(everything)
 def test_lets_a_fresh_error_win_over_everything_but_a_stop_on_purpose(given_evidence):
     if given_evidence["desired"] != STOPPED:
-        said = given_evidence | {"heart": "error", "heart_ago": 3}
+        said = given_evidence | {"heart": "error", "heart_ago": 3, "desired_ago": 4}
         assert verdict_of(said).status == HealthStatus.ERROR

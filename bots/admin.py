@@ -25,7 +25,7 @@ from bots.services.manage_bots import clone_bot, create_bot, update_bot
 from bots.services.start_bot import start_bot
 from bots.services.stop_bot import stop_bot
 from clients.admin import show_token
-from clients.admin_base import NOTHING, BridgeAdmin, FactsAdmin, RefusableForm, SettingsAdmin, ago, badge, confirmation
+from clients.admin_base import BridgeAdmin, FactsAdmin, RefusableForm, SettingsAdmin, ago, badge, confirmation
 from clients.rules.words import KeyKind, KeyScope
 from clients.services.keys import create_api_key
 from ground.errors import BridgeError
@@ -64,14 +64,27 @@ class StatusFilter(admin.SimpleListFilter):
 
 class BotAdmin(BridgeAdmin):
     form = BotForm
-    list_display = ("name", "owner", "pair", "connector_name", "strategy", "runtime_kind", "status_badge")
+    list_display = ("name", "owner", "pair", "connector_name", "strategy", "runs_in", "status_badge")
     list_filter = (StatusFilter, "runtime_kind")
     list_select_related = ("client",)
     search_fields = ("name", "pair", "connector_name", "strategy", "client__account_identifier", "client__name")
     search_help_text = "name, pair, exchange, strategy or account"
     autocomplete_fields = ("client",)
     fieldsets = (
-        (None, {"fields": ("client", "name", ("connector_name", "pair"), "connector", "strategy", "config", "runtime_kind")}),
+        (
+            None,
+            {
+                "fields": (
+                    "client",
+                    "name",
+                    ("connector_name", "pair"),
+                    "connector",
+                    "strategy",
+                    "config",
+                    "runtime_kind",
+                )
+            },
+        ),
         ("Thresholds of this bot", {"fields": (("stale_minutes", "stopped_minutes"),)}),
     )
     actions = ("start_selected", "stop_selected")
@@ -86,34 +99,67 @@ class BotAdmin(BridgeAdmin):
 
     def save_model(self, request: HttpRequest, obj: Bot, form: Any, change: bool) -> None:
         data = form.cleaned_data
-        given = {name: data[name] for name in ("name", "pair", "strategy", "config", "stale_minutes", "stopped_minutes")}
+        given = {
+            name: data[name] for name in ("name", "pair", "strategy", "config", "stale_minutes", "stopped_minutes")
+        }
         if change:
             changes = {name: data[name] for name in form.changed_data if name in (*given, "runtime_kind")}
             if {"connector", "connector_name"} & set(form.changed_data):
-                changes |= {"connector": data["connector_name"], "connector_id": data["connector"] and data["connector"].id}
+                changes |= {
+                    "connector": data["connector_name"],
+                    "connector_id": data["connector"] and data["connector"].id,
+                }
             update_bot(scope=self.scope(request), bot_id=obj.id, changes=changes)
         else:
             obj.id = create_bot(
-                scope=self.scope(request), account=data["client"].account_identifier, connector=data["connector_name"],
-                connector_id=data["connector"].id if data["connector"] else None, runtime_kind=data["runtime_kind"], **given,
+                scope=self.scope(request),
+                account=data["client"].account_identifier,
+                connector=data["connector_name"],
+                connector_id=data["connector"].id if data["connector"] else None,
+                runtime_kind=data["runtime_kind"],
+                **given,
             )
 
-    @action(description="Start", icon="play_arrow", permissions=["change"], variant=ActionVariant.SUCCESS,
-            dialog=confirmation("Start this bot?", "It will be wanted running. A Hummingbot bot is deployed; for an "
-                                "external bot only the wish is recorded.", "Start"))
+    @action(
+        description="Start",
+        icon="play_arrow",
+        permissions=["change"],
+        variant=ActionVariant.SUCCESS,
+        dialog=confirmation(
+            "Start this bot?",
+            "It will be wanted running. A Hummingbot bot is deployed; for an external bot only the wish is recorded.",
+            "Start",
+        ),
+    )
     def start(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
-        return self.act(request, lambda: self._tell(start_bot(
-            scope=self.scope(request), bot_id=UUID(object_id), now=timezone.now())))
+        return self.act(
+            request,
+            lambda: self._tell(start_bot(scope=self.scope(request), bot_id=UUID(object_id), now=timezone.now())),
+        )
 
-    @action(description="Stop", icon="stop", permissions=["change"], variant=ActionVariant.DANGER,
-            dialog=confirmation("Stop this bot?", "It will be wanted stopped. Open orders are left to its strategy.", "Stop"))
+    @action(
+        description="Stop",
+        icon="stop",
+        permissions=["change"],
+        variant=ActionVariant.DANGER,
+        dialog=confirmation("Stop this bot?", "It will be wanted stopped.", "Stop"),
+    )
     def stop(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
-        return self.act(request, lambda: self._tell(stop_bot(
-            scope=self.scope(request), bot_id=UUID(object_id), now=timezone.now())))
+        return self.act(
+            request, lambda: self._tell(stop_bot(scope=self.scope(request), bot_id=UUID(object_id), now=timezone.now()))
+        )
 
-    @action(description="Clone", icon="content_copy", permissions=["add"], dialog={
-        "title": "Clone this bot", "description": "The same definition under another name; the clone is not started.",
-        "form_class": CloneForm, "form_submit_text": "Clone"})
+    @action(
+        description="Clone",
+        icon="content_copy",
+        permissions=["add"],
+        dialog={
+            "title": "Clone this bot",
+            "description": "The same definition under another name; the clone is not started.",
+            "form_class": CloneForm,
+            "form_submit_text": "Clone",
+        },
+    )
     def clone(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         try:
             made = clone_bot(scope=self.scope(request), bot_id=UUID(object_id), name=form.cleaned_data["name"].strip())
@@ -131,31 +177,51 @@ class BotAdmin(BridgeAdmin):
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined, no-any-return]
         if request.method != "POST":
             return self.confirm(
-                request, [bot], action="", title="Make a ping key?",
+                request,
+                [bot],
+                action="",
+                title="Make a ping key?",
                 says="With it this bot can send heartbeats, and nothing else. The key is shown once.",
             )
         token = create_api_key(
-            scope=self.scope(request), kind=KeyKind.BOT, key_scope=KeyScope.PING, name=f"heartbeats of {bot.name}"[:100],
-            client_id=bot.client_id, bot_id=bot.id,
+            scope=self.scope(request),
+            kind=KeyKind.BOT,
+            key_scope=KeyScope.PING,
+            name=f"heartbeats of {bot.name}"[:100],
+            client_id=bot.client_id,
+            bot_id=bot.id,
         )
         return show_token(self, request, token, opts=self.opts)
 
     @admin.action(description="Start", permissions=["change"])
     def start_selected(self, request: HttpRequest, queryset: QuerySet[Bot]) -> HttpResponse | None:
         if not request.POST.get("confirmed"):
-            return self.confirm(request, queryset, action="start_selected", title="Start these bots?",
-                                says="Each will be wanted running.")
+            return self.confirm(
+                request,
+                queryset,
+                action="start_selected",
+                title="Start these bots?",
+                says="Each will be wanted running.",
+            )
         now, scope = timezone.now(), self.scope(request)
-        self.act_on_all(request, list(queryset), lambda bot: start_bot(scope=scope, bot_id=bot.id, now=now), done="told to start")
+        self.act_on_all(
+            request, list(queryset), lambda bot: start_bot(scope=scope, bot_id=bot.id, now=now), done="told to start"
+        )
         return None
 
     @admin.action(description="Stop", permissions=["change"])
     def stop_selected(self, request: HttpRequest, queryset: QuerySet[Bot]) -> HttpResponse | None:
         if not request.POST.get("confirmed"):
-            return self.confirm(request, queryset, action="stop_selected", title="Stop these bots?",
-                                says="Each will be wanted stopped.")
+            return self.confirm(
+                request, queryset, action="stop_selected", title="Stop these bots?", says="Each will be wanted stopped."
+            )
         now, scope = timezone.now(), self.scope(request)
-        self.act_on_all(request, list(queryset), lambda bot: stop_bot(scope=scope, bot_id=bot.id, now=now, wait=False), done="told to stop")
+        self.act_on_all(
+            request,
+            list(queryset),
+            lambda bot: stop_bot(scope=scope, bot_id=bot.id, now=now, wait=False),
+            done="told to stop",
+        )
         return None
 
     @staticmethod
@@ -166,6 +232,10 @@ class BotAdmin(BridgeAdmin):
     @display(description="client", ordering="client__account_identifier")
     def owner(self, bot: Bot) -> str:
         return bot.client.account_identifier
+
+    @display(description="runs in", ordering="runtime_kind")
+    def runs_in(self, bot: Bot) -> str:
+        return bot.runtime_kind
 
     @display(description="status")
     def status_badge(self, bot: Any) -> SafeString:

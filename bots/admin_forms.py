@@ -22,8 +22,18 @@ MOST_CHOICES = 500
 class BotForm(RefusableForm):
     class Meta:
         model = Bot
-        fields = ("client", "name", "connector_name", "pair", "connector", "strategy", "config", "runtime_kind",
-                  "stale_minutes", "stopped_minutes")
+        fields = (
+            "client",
+            "name",
+            "connector_name",
+            "pair",
+            "connector",
+            "strategy",
+            "config",
+            "runtime_kind",
+            "stale_minutes",
+            "stopped_minutes",
+        )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -36,8 +46,8 @@ class BotForm(RefusableForm):
             "pair": "SHARP/USDT; sharp-usdt and SHARP_USDT are understood as well.",
             "strategy": f"A template ({labels or 'none yet'}), or any word for an external bot.",
             "config": 'JSON, for spread {"bid_spread": 0.003, "ask_spread": 0.003, "order_amount": 1600}. '
-                      "A change takes effect at the next start.",
-            "runtime_kind": "hummingbot: deployed and watched through the Hummingbot API. external: somebody runs it elsewhere.",
+            "A change takes effect at the next start.",
+            "runtime_kind": "hummingbot: deployed and watched through its API. external: somebody runs it elsewhere.",
             "stale_minutes": "Without a trade for this long it is stale. Empty: as the health settings say.",
             "stopped_minutes": "Without a trade for this long it is stopped. Empty: as the health settings say.",
         }
@@ -78,8 +88,17 @@ class CloneForm(BaseDialogForm):
 class TemplateForm(RefusableForm):
     class Meta:
         model = BotTemplate
-        fields = ("name", "description", "is_enabled", "kind", "controller_type", "controller_name", "mapping", "schema",
-                  "defaults")
+        fields = (
+            "name",
+            "description",
+            "is_enabled",
+            "kind",
+            "controller_type",
+            "controller_name",
+            "mapping",
+            "schema",
+            "defaults",
+        )
 
     def clean(self) -> dict[str, Any] | None:
         data = super().clean() or {}

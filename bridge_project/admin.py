@@ -33,11 +33,13 @@ from ground.errors import BridgeError
 from ground.keyset import Page
 from health.admin import HealthFilter, HealthOfBots, health_badge
 from health.rules.limits import limits_of_bot
+from health.rules.words import span
 from health.selectors import thresholds
 
 FORCE = confirmation(
     "Stop what runs, then delete?",
-    "It is told to stop, and deleted once that is confirmed. Records and audit stay.", "Stop and delete",
+    "It is told to stop, and deleted once that is confirmed. Records and audit stay.",
+    "Stop and delete",
 )
 
 
@@ -48,8 +50,8 @@ class WholeClientAdmin(ClientAdmin):
     actions_detail = ("new_bot", "bots", "force_delete")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Client]:
-        return super().get_queryset(request).annotate(
-            bots_n=Count("bots", filter=Q(bots__retired_at=None), distinct=True)
+        return (
+            super().get_queryset(request).annotate(bots_n=Count("bots", filter=Q(bots__retired_at=None), distinct=True))
         )
 
     def connectors_changed(self, request: HttpRequest) -> None:
@@ -88,15 +90,18 @@ class WholeConnectorAdmin(ConnectorAdmin):
 class WholeBotAdmin(HealthOfBots, BotAdmin):
     """Bots, with their health, and deleting."""
 
-    list_display = ("name", "owner", "pair", "connector_name", "strategy", "runtime_kind", "status_badge", "health_badge",
-                    "last_trade", "checked")
+    list_display = ("name", "owner", "pair", "connector_name", "runs_in", "status_badge", "health_badge", "last_trade")
+    list_fullwidth = True
     list_filter = (*BotAdmin.list_filter[:1], HealthFilter, *BotAdmin.list_filter[1:])
     list_select_related = ("client", "health")
     actions = ("check_selected", *BotAdmin.actions)
     actions_row = ("check_now", *BotAdmin.actions_row)
     actions_detail = (
-        "start", "stop", "check_now",
-        {"title": "More", "icon": "more_horiz", "items": ["timeline", "clone", "make_ping_key", "force_delete"]},
+        "start",
+        "stop",
+        "check_now",
+        "timeline",
+        {"title": "More", "items": ["clone", "make_ping_key", "force_delete"]},
     )
     change_form_outer_before_template = "admin/bridge/bot_panel.html"
 
@@ -104,7 +109,7 @@ class WholeBotAdmin(HealthOfBots, BotAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         bot = self.get_object(request, object_id)
-        panel = {"panel": panel_of(bot)} if bot else {}
+        panel = {"panel": panel_of(bot), "show_history": False} if bot else {}
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **panel})
 
     def delete_model(self, request: HttpRequest, obj: Bot) -> None:
@@ -133,8 +138,12 @@ class WholeBotAdmin(HealthOfBots, BotAdmin):
             messages.error(request, error.message)
             return HttpResponseRedirect(self.page(object_id))
         context = self.admin_site.each_context(request) | {
-            "title": f"{bot.name}: everything that happened", "opts": self.opts, "bot": bot,
-            "events": json.loads(found["rows"]), "next": found["next"], "back": self.page(object_id),
+            "title": f"{bot.name}: everything that happened",
+            "opts": self.opts,
+            "bot": bot,
+            "events": json.loads(found["rows"]),
+            "next": found["next"],
+            "back": self.page(object_id),
         }
         return TemplateResponse(request, "admin/bridge/timeline.html", context)
 
@@ -148,19 +157,28 @@ def panel_of(bot: Any) -> dict[str, Any]:
     deployment = bot.deployments.order_by("-sequence").first()
     limits = limits_of_bot(thresholds(), stale_minutes=bot.stale_minutes, stopped_minutes=bot.stopped_minutes)
     return {
-        "bot": bot, "health": health, "health_badge": health_badge(health.status if health else None),
+        "bot": bot,
+        "health": health,
+        "health_badge": health_badge(health.status if health else None),
         "status": bot_badge(bot),
-        "wanted_at": ago(bot.desired_at), "said_at": ago(bot.reported_at),
-        "runtime": runtime, "runtime_badge": runtime and badge(
-            runtime.status, RUNTIME_COLORS.get(RuntimeStatus(runtime.status), "red")),
+        "wanted_at": ago(bot.desired_at),
+        "said_at": ago(bot.reported_at),
+        "runtime": runtime,
+        "runtime_badge": runtime and badge(runtime.status, RUNTIME_COLORS.get(RuntimeStatus(runtime.status), "red")),
         "observed_at": ago(runtime.observed_at if runtime else None),
-        "deployment": deployment, "deployment_badge": deployment and badge(
-            deployment.status.replace("_", " "), DEPLOYMENT_COLORS.get(DeploymentStatus(deployment.status), "blue")),
+        "deployment": deployment,
+        "deployment_badge": deployment
+        and badge(
+            deployment.status.replace("_", " "), DEPLOYMENT_COLORS.get(DeploymentStatus(deployment.status), "blue")
+        ),
         "last_trade": ago(health.last_trade_at if health else None),
         "last_heartbeat": ago(health.last_heartbeat_at if health else None),
         "checked": ago(health.checked_at if health else None),
-        "evidence": health.evidence if health else [], "trades": (health.recent_trades if health else [])[:5],
-        "limits": limits,
+        "evidence": health.evidence if health else [],
+        "trades": (health.recent_trades if health else [])[:5],
+        "stale": span(limits.stale),
+        "stopped": span(limits.stopped),
+        "limits_source": limits.source,
     }
 
 
@@ -173,9 +191,14 @@ class OperatorAdmin(DjangoUserAdmin, ModelAdmin):
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         ("Person", {"fields": ("first_name", "last_name", "email")}),
-        ("May", {"fields": ("is_active", "is_staff", "is_superuser", "user_permissions"),
-                 "description": "Staff may sign in here and use the API with their session; superusers may do everything "
-                                "in these pages."}),
+        (
+            "May",
+            {
+                "fields": ("is_active", "is_staff", "is_superuser", "user_permissions"),
+                "description": "Staff may sign in here and use the API with their session; superusers may do everything "
+                "in these pages.",
+            },
+        ),
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
     readonly_fields = ("last_login", "date_joined")

@@ -25,32 +25,48 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The sidebar, in the order of a day's work."""
     return [
         {"items": [_item("Dashboard", "dashboard", "index")]},
-        {"title": "Desk", "separator": True, "items": [
-            _item("Bots", "smart_toy", "bots_bot_changelist"),
-            _item("Clients", "group", "clients_client_changelist"),
-            _item("Connectors", "cable", "clients_connector_changelist"),
-            _item("Wallets", "account_balance_wallet", "clients_wallet_changelist"),
-            _item("API keys", "key", "clients_apikey_changelist"),
-        ]},
-        {"title": "Health", "separator": True, "items": [
-            _item("Verdicts", "monitor_heart", "bots_bothealth_changelist"),
-            _item("Log of checks", "receipt_long", "health_bothealthlog_changelist"),
-            _item("Checks asked for", "front_hand", "health_checkrequest_changelist"),
-            _item("Limits", "tune", "health_healthsettings_changelist"),
-        ]},
-        {"title": "Hummingbot", "separator": True, "items": [
-            _item("Connection", "lan", "bots_hummingbotstate_changelist"),
-            _item("Deployments", "rocket_launch", "bots_botdeployment_changelist"),
-            _item("What runs", "sensors", "bots_botruntime_changelist"),
-            _item("Accounts there", "badge", "bots_hummingbotcredential_changelist"),
-            _item("Templates", "schema", "bots_bottemplate_changelist"),
-            _item("Polling", "timer", "bots_botssettings_changelist"),
-        ]},
-        {"title": "Records", "separator": True, "items": [
-            _item("Audit", "policy", "clients_auditentry_changelist"),
-            _item("Operators", "manage_accounts", "auth_user_changelist"),
-            {"title": "API reference", "icon": "api", "link": "/api/docs"},
-        ]},
+        {
+            "title": "Desk",
+            "separator": True,
+            "items": [
+                _item("Bots", "smart_toy", "bots_bot_changelist"),
+                _item("Clients", "group", "clients_client_changelist"),
+                _item("Connectors", "cable", "clients_connector_changelist"),
+                _item("Wallets", "account_balance_wallet", "clients_wallet_changelist"),
+                _item("API keys", "key", "clients_apikey_changelist"),
+            ],
+        },
+        {
+            "title": "Health",
+            "separator": True,
+            "items": [
+                _item("Verdicts", "monitor_heart", "bots_bothealth_changelist"),
+                _item("Log of checks", "receipt_long", "health_bothealthlog_changelist"),
+                _item("Checks asked for", "front_hand", "health_checkrequest_changelist"),
+                _item("Limits", "tune", "health_healthsettings_changelist"),
+            ],
+        },
+        {
+            "title": "Hummingbot",
+            "separator": True,
+            "items": [
+                _item("Connection", "lan", "bots_hummingbotstate_changelist"),
+                _item("Deployments", "rocket_launch", "bots_botdeployment_changelist"),
+                _item("What runs", "sensors", "bots_botruntime_changelist"),
+                _item("Accounts there", "badge", "bots_hummingbotcredential_changelist"),
+                _item("Templates", "schema", "bots_bottemplate_changelist"),
+                _item("Polling", "timer", "bots_botssettings_changelist"),
+            ],
+        },
+        {
+            "title": "Records",
+            "separator": True,
+            "items": [
+                _item("Audit", "policy", "clients_auditentry_changelist"),
+                _item("Operators", "manage_accounts", "auth_user_changelist"),
+                {"title": "API reference", "icon": "api", "link": "/api/docs"},
+            ],
+        },
     ]
 
 
@@ -69,19 +85,28 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     counted = dict(bots.values_list("health__status").annotate(n=Count("id")).order_by())
     counted[HealthStatus.UNKNOWN] = counted.pop(None, 0) + counted.get(HealthStatus.UNKNOWN, 0)
     address = reverse("admin:bots_bot_changelist")
+    hummingbot = HummingbotState.objects.filter(id=1).first() if settings.HUMMINGBOT_API_URL else None
     return context | {
         "title": "Dashboard",
         "total": sum(counted.values()),
         "clients": Client.objects.filter(retired_at=None).count(),
         "tiles": [
-            {"label": shown.label, "color": shown.color, "says": shown.meaning, "count": counted.get(word, 0),
-             "link": f"{address}?health={word}"}
+            {
+                "label": shown.label,
+                "color": shown.color,
+                "says": shown.meaning,
+                "count": counted.get(word, 0),
+                "link": f"{address}?health={word}",
+            }
             for word, shown in BADGES.items()
         ],
         "troubled": [_row(bot) for bot in _troubled(bots)],
-        "deployments": BotDeployment.objects.filter(status__in=OPEN_DEPLOYMENTS).exclude(
-            status=DeploymentStatus.LIVE).select_related("bot").order_by("-created_at")[:SHOWN],
-        "hummingbot": HummingbotState.objects.filter(id=1).first() if settings.HUMMINGBOT_API_URL else None,
+        "deployments": BotDeployment.objects.filter(status__in=OPEN_DEPLOYMENTS)
+        .exclude(status=DeploymentStatus.LIVE)
+        .select_related("bot")
+        .order_by("-created_at")[:SHOWN],
+        "hummingbot": hummingbot,
+        "hummingbot_at": ago(hummingbot.last_ok_at) if hummingbot else "",
         "hummingbot_configured": bool(settings.HUMMINGBOT_API_URL),
     }
 
@@ -94,8 +119,12 @@ def _troubled(bots: QuerySet[Bot]) -> QuerySet[Bot]:
 
 def _row(bot: Any) -> dict[str, Any]:
     return {
-        "name": bot.name, "account": bot.client.account_identifier, "where": f"{bot.pair} on {bot.connector_name}",
-        "link": reverse("admin:bots_bot_change", args=[bot.id]), "status": bot_badge(bot),
-        "health": health_badge(bot.health.status), "message": bot.health.message,
+        "name": bot.name,
+        "account": bot.client.account_identifier,
+        "where": f"{bot.pair} on {bot.connector_name}",
+        "link": reverse("admin:bots_bot_change", args=[bot.id]),
+        "status": bot_badge(bot),
+        "health": health_badge(bot.health.status),
+        "message": bot.health.message,
         "since": ago(bot.health.status_updated_at),
     }

@@ -29,14 +29,20 @@ class CodeForm(forms.Form):
 class SignInForm(AuthenticationForm):
     """Name and password, and a code from those who have enrolled an app."""
 
-    code = forms.CharField(max_length=8, required=False, label="Code from your authenticator app",
-                           help_text="Only if you set one up.", widget=UnfoldAdminTextInputWidget(CODE))
+    code = forms.CharField(
+        max_length=8,
+        required=False,
+        label="Code from your authenticator app",
+        help_text="Only if you set one up.",
+        widget=UnfoldAdminTextInputWidget(CODE),
+    )
 
     def confirm_login_allowed(self, user: Any) -> None:
         super().confirm_login_allowed(user)
         if TOTPDevice.objects.filter(user=user, confirmed=True).exists() and not _fits(user, self.data.get("code", "")):
-            raise ValidationError("This account asks for a code from its authenticator app; this one does not fit.",
-                                  code="second_factor")
+            raise ValidationError(
+                "This account asks for a code from its authenticator app; this one does not fit.", code="second_factor"
+            )
 
 
 @sensitive_post_parameters()
@@ -53,13 +59,17 @@ def _second_factor(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         done = _disable(user, form.cleaned_data["code"]) if enrolled else _confirm(user, form.cleaned_data["code"])
         if done:
-            messages.success(request, "Switched off." if enrolled else "Switched on. Sign-in asks for a code from now on.")
+            says = "Switched off." if enrolled else "Switched on. Sign-in asks for a code from now on."
+            messages.success(request, says)
             return HttpResponseRedirect(request.path)
         form.add_error("code", "This code does not fit. Codes change every 30 seconds; is the phone's clock right?")
     device = None if enrolled else _device_to_enrol(user)
     context = admin.site.each_context(request) | {
-        "title": "Second factor", "form": form, "enrolled": enrolled,
-        "secret": _readable(device) if device else "", "address": device.config_url if device else "",
+        "title": "Second factor",
+        "form": form,
+        "enrolled": enrolled,
+        "secret": _readable(device) if device else "",
+        "address": device.config_url if device else "",
     }
     return TemplateResponse(request, "admin/bridge/second_factor.html", context, headers={"Cache-Control": "no-store"})
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from bots.rules import words
 from bridge_project.up.urls import broker_url, database_config, redis_client_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -253,6 +254,7 @@ AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 LOGIN_URL = "/admin/login/"
+LOGIN_REDIRECT_URL = "/admin/"
 LANGUAGE_CODE = "en"
 USE_I18N = False
 TIME_ZONE = "UTC"
@@ -304,7 +306,24 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "persistAuthorization": False, "displayRequestDuration": True},
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "bridge_project.openapi.add_summaries",
+    ],
+    "ENUM_NAME_OVERRIDES": {
+        "BotStatusEnum": [str(word) for word in words.BotStatus],
+        "HealthStatusEnum": [str(word) for word in words.HealthStatus],
+        "RuntimeKindEnum": [str(word) for word in words.RuntimeKind],
+        "GivenRuntimeKindEnum": ["hummingbot", "external"],
+        "ClientStatusEnum": ["active", "suspended"],
+        "HeartbeatStatusEnum": ["running", "error", "stopped"],
+        "StartedStatusEnum": ["started", "already_running", "starting"],
+        "StoppedStatusEnum": ["stopped", "already_stopped", "stopping"],
+        "DeletedStatusEnum": ["deleted", "deleting"],
+        "ThresholdSourceEnum": ["bot", "settings", "environment"],
+    },
 }
 
 UNFOLD = {

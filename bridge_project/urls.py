@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from bridge_project import api, metrics, pages, second_factor, service_health
+from bridge_project import api, metrics, openapi, pages, second_factor, service_health  # noqa: F401 - openapi registers
 
 handler400 = "bridge_project.api_errors.bad_request"
 handler404 = "bridge_project.api_errors.not_found"

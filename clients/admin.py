@@ -35,7 +35,10 @@ class ConnectorForm(RefusableForm):
     new_api_key = forms.CharField(required=False, max_length=500, widget=SecretInput, label="API key")
     new_api_secret = forms.CharField(required=False, max_length=2000, widget=SecretInput, label="API secret")
     new_memo = forms.CharField(
-        required=False, max_length=500, widget=SecretInput, label="memo or passphrase",
+        required=False,
+        max_length=500,
+        widget=SecretInput,
+        label="memo or passphrase",
         help_text="Where the exchange wants one: KuCoin, OKX, Bitget a passphrase, BitMart a memo.",
     )
 
@@ -80,7 +83,9 @@ class ClientForm(RefusableForm):
         super().__init__(*args, **kwargs)
         if "account_identifier" in self.fields and self.instance._state.adding:
             self.fields["account_identifier"].required = False
-            self.fields["account_identifier"].help_text = "Empty: made from the name, “Sharp Foundation” gives client_sharp_foundation."
+            self.fields[
+                "account_identifier"
+            ].help_text = "Empty: made from the name, “Sharp Foundation” gives client_sharp_foundation."
         if "status" in self.fields:
             known = [ClientStatus.ACTIVE, ClientStatus.SUSPENDED]
             self.fields["status"].choices = [(word, word) for word in known]  # type: ignore[attr-defined]
@@ -109,7 +114,8 @@ class ClientAdmin(BridgeAdmin):
     def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
         if change:
             update_client(
-                scope=self.scope(request), client_id=obj.id,
+                scope=self.scope(request),
+                client_id=obj.id,
                 changes={name: form.cleaned_data[name] for name in form.changed_data if name in form.cleaned_data},
             )
         else:
@@ -211,11 +217,14 @@ class ConnectorAdmin(BridgeAdmin):
     autocomplete_fields = ("client",)
     fieldsets = (
         (None, {"fields": ("client", "name", "label")}),
-        ("Credentials", {
-            "fields": ("stored", *SECRET_FIELDS),
-            "description": "Stored encrypted and never shown again. Leave the fields empty to keep what is stored; "
-                           "credentials change only as a whole.",
-        }),
+        (
+            "Credentials",
+            {
+                "fields": ("stored", *SECRET_FIELDS),
+                "description": "Stored encrypted and never shown again. Leave the fields empty to keep what is stored; "
+                "credentials change only as a whole.",
+            },
+        ),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Connector]:
@@ -270,7 +279,9 @@ class ApiKeyForm(RefusableForm):
         if "kind" in self.fields:
             self.fields["kind"].choices = [(k, k) for k in (KeyKind.CLIENT, KeyKind.OPERATOR)]  # type: ignore[attr-defined]
             self.fields["scope"].choices = [(s, s) for s in (KeyScope.READ, KeyScope.MANAGE)]  # type: ignore[attr-defined]
-            self.fields["kind"].help_text = "client: its own rows only. operator: everything. A bot's ping key is made on the bot's page."
+            self.fields[
+                "kind"
+            ].help_text = "client: its own rows only. operator: everything. A bot's ping key is made on the bot's page."
 
     def clean(self) -> dict[str, Any] | None:
         data = super().clean() or {}
@@ -312,8 +323,12 @@ class ApiKeyAdmin(BridgeAdmin):
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
         data = form.cleaned_data
         token = create_api_key(
-            scope=self.scope(request), kind=KeyKind(data["kind"]), key_scope=KeyScope(data["scope"]), name=data["name"],
-            client_id=data["client"].id if data["client"] else None, expires_at=data["expires_at"],
+            scope=self.scope(request),
+            kind=KeyKind(data["kind"]),
+            key_scope=KeyScope(data["scope"]),
+            name=data["name"],
+            client_id=data["client"].id if data["client"] else None,
+            expires_at=data["expires_at"],
         )
         obj.pk = ApiKey.objects.values_list("id", flat=True).get(prefix=token.rpartition("_")[0])
         request.bridge_token = token  # type: ignore[attr-defined]
@@ -321,16 +336,25 @@ class ApiKeyAdmin(BridgeAdmin):
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
         return show_token(self, request, request.bridge_token, opts=self.opts)  # type: ignore[attr-defined]
 
-    @action(description="Revoke", icon="block", permissions=["revoke"],
-            dialog=confirmation("Revoke this key?", "Whoever uses it is refused at once, for good.", "Revoke"))
+    @action(
+        description="Revoke",
+        icon="block",
+        permissions=["revoke"],
+        dialog=confirmation("Revoke this key?", "Whoever uses it is refused at once, for good.", "Revoke"),
+    )
     def revoke(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         return self.act(request, lambda: self._revoke(request, [UUID(object_id)]))
 
     @admin.action(description="Revoke", permissions=["revoke"])
     def revoke_selected(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse | None:
         if not request.POST.get("confirmed"):
-            return self.confirm(request, queryset, action="revoke_selected", title="Revoke these keys?",
-                                says="Whoever uses them is refused at once, for good.")
+            return self.confirm(
+                request,
+                queryset,
+                action="revoke_selected",
+                title="Revoke these keys?",
+                says="Whoever uses them is refused at once, for good.",
+            )
         messages.success(request, self._revoke(request, list(queryset.values_list("id", flat=True))))
         return None
 

@@ -103,7 +103,8 @@ class AuditEntryAdmin(FactsAdmin):
         body = format_html_join("", "<tr><th>{}</th><td>{}</td><td>{}</td></tr>", rows)
         return format_html(
             '<table class="bridge-table"><thead><tr><th>field</th><th>before</th><th>after</th></tr></thead>'
-            "<tbody>{}</tbody></table>", body,
+            "<tbody>{}</tbody></table>",
+            body,
         )
 
 

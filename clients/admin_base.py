@@ -20,7 +20,6 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
 from unfold.admin import ModelAdmin
 from unfold.dataclasses import ActionDialog
 from unfold.widgets import UnfoldAdminPasswordWidget
@@ -61,7 +60,6 @@ class BridgeAdmin(ModelAdmin):
     """The base of pages that write. Subclasses implement ``save_model`` and ``delete_model`` with services."""
 
     form = RefusableForm
-    show_full_result_count = False
     show_facets = ShowFacets.NEVER
     list_per_page = 50
     list_filter_sheet = True
@@ -143,7 +141,11 @@ class BridgeAdmin(ModelAdmin):
     def confirm(self, request: HttpRequest, rows: Iterable[Any], *, action: str, title: str, says: str) -> HttpResponse:
         """The page between choosing a bulk action and doing it."""
         context = self.admin_site.each_context(request) | {
-            "title": title, "says": says, "rows": list(rows), "action": action, "opts": self.model._meta,
+            "title": title,
+            "says": says,
+            "rows": list(rows),
+            "action": action,
+            "opts": self.model._meta,
         }
         return TemplateResponse(request, "admin/bridge/confirm.html", context)
 
@@ -152,6 +154,7 @@ class FactsAdmin(BridgeAdmin):
     """Rows that workers and the database write: to read, never to change."""
 
     paginator = BoundedPaginator
+    show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -207,11 +210,17 @@ def badge(text: str, color: str, *, says: str = "") -> SafeString:
 
 
 def ago(moment: datetime | None) -> SafeString | str:
-    """How long ago, with the exact time when pointed at."""
+    """How long ago, in short, with the exact time when pointed at."""
     if moment is None:
         return NOTHING
-    now = timezone.now()
-    text = f"{timesince(moment, now, depth=1)} ago" if moment <= now else f"in {timesince(now, moment, depth=1)}"
-    if abs((now - moment).total_seconds()) < 60:
-        text = f"{abs(int((now - moment).total_seconds()))} s ago" if moment <= now else "in less than a minute"
-    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), f"{moment:%Y-%m-%d %H:%M:%S} UTC", text)
+    seconds = int((timezone.now() - moment).total_seconds())
+    text = f"{_span(seconds)} ago" if seconds >= 0 else f"in {_span(-seconds)}"
+    exact = f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+    return format_html('<time class="bridge-when" datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, text)
+
+
+def _span(seconds: int) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

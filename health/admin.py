@@ -55,13 +55,16 @@ class HealthOfBots(BridgeAdmin):
     def last_trade(self, bot: Bot) -> SafeString | str:
         return ago(bot.health.last_trade_at if hasattr(bot, "health") else None)
 
-    @display(description="checked", ordering="health__checked_at")
-    def checked(self, bot: Bot) -> SafeString | str:
-        return ago(bot.health.checked_at if hasattr(bot, "health") else None)
-
-    @action(description="Check health now", icon="monitor_heart", permissions=["change"],
-            dialog=confirmation("Check this bot's health now?", "A worker reads its latest trades from the exchange; "
-                                "that takes some seconds.", "Check"))
+    @action(
+        description="Check health now",
+        icon="monitor_heart",
+        permissions=["change"],
+        dialog=confirmation(
+            "Check this bot's health now?",
+            "A worker reads its latest trades from the exchange; that takes some seconds.",
+            "Check",
+        ),
+    )
     def check_now(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         return self.act(request, lambda: self._check(request, UUID(object_id)))
 
@@ -75,8 +78,13 @@ class HealthOfBots(BridgeAdmin):
     @admin.action(description="Check health now", permissions=["change"])
     def check_selected(self, request: HttpRequest, queryset: QuerySet[Bot]) -> HttpResponse | None:
         if not request.POST.get("confirmed"):
-            return self.confirm(request, queryset, action="check_selected", title="Check these bots now?",
-                                says="Workers read their latest trades from the exchanges; the list shows what they find.")
+            return self.confirm(
+                request,
+                queryset,
+                action="check_selected",
+                title="Check these bots now?",
+                says="Workers read their latest trades from the exchanges; the list shows what they find.",
+            )
         scope, rows = self.scope(request), list(queryset)
         for bot in rows:
             request_check(scope=scope, bot_id=bot.id)
@@ -162,7 +170,13 @@ class CheckRequestAdmin(FactsAdmin):
 class HealthSettingsForm(RefusableForm):
     class Meta:
         model = HealthSettings
-        fields = ("check_interval_seconds", "stale_minutes", "stopped_minutes", "heartbeat_timeout_minutes", "keep_checks_days")
+        fields = (
+            "check_interval_seconds",
+            "stale_minutes",
+            "stopped_minutes",
+            "heartbeat_timeout_minutes",
+            "keep_checks_days",
+        )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

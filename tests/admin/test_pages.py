@@ -28,10 +28,14 @@ def everything(desk: HttpClient, cast: Cast) -> HttpClient:
     mine: dict[str, Any] = {"bot": bot, "client_id": cast.acme}
     BotRuntime.objects.create(**mine, status="running", observed_at=now, changed_at=now)
     BotDeployment.objects.create(**mine, sequence=1, requested_name="tb-1", status="live", confirmed_at=now)
-    BotHealthLog.objects.create(**mine, checked_at=now, new_status="healthy", previous_status="unknown", reason="traded")
+    BotHealthLog.objects.create(
+        **mine, checked_at=now, new_status="healthy", previous_status="unknown", reason="traded"
+    )
     CheckRequest.objects.create(**mine, requested_by="operator:alice")
     BotHealth.objects.filter(bot=bot).update(
-        status="healthy", last_trade_at=now, checked_at=now,
+        status="healthy",
+        last_trade_at=now,
+        checked_at=now,
         evidence=[{"probe": "trades", "outcome": "read", "observed_at": now.isoformat(), "detail": "5 trades"}],
         recent_trades=[{"side": "buy", "price": "1.5", "quantity": "2"}],
     )
@@ -57,7 +61,15 @@ def test_every_list_add_and_change_page_opens_and_shows_no_secret(everything: Ht
 
 def test_every_filter_of_every_list_opens(everything: HttpClient) -> None:
     bots = reverse("admin:bots_bot_changelist")
-    for query in ("is=running", "is=created", "health=healthy", "health=unknown", "runtime_kind=external", "o=8", "o=-7"):
+    for query in (
+        "is=running",
+        "is=created",
+        "health=healthy",
+        "health=unknown",
+        "runtime_kind=external",
+        "o=8",
+        "o=-7",
+    ):
         _opens(everything, f"{bots}?{query}")
     audit = reverse("admin:clients_auditentry_changelist")
     for query in ("table=bots", "did=UPDATE", f"table=bots&row={Bot.objects.first().pk}", "q=operator:"):
@@ -77,7 +89,9 @@ def test_audit_page_shows_before_and_after(everything: HttpClient, cast: Cast) -
 
 
 def test_models_whose_pages_would_show_secrets_have_none() -> None:
-    assert {m._meta.model_name for m in admin.site._registry}.isdisjoint({"totpdevice", "idempotentanswer", "installation"})
+    assert {m._meta.model_name for m in admin.site._registry}.isdisjoint(
+        {"totpdevice", "idempotentanswer", "installation"}
+    )
 
 
 def test_strangers_are_sent_to_sign_in(cast: Cast) -> None:
@@ -94,10 +108,16 @@ def test_strangers_are_sent_to_sign_in(cast: Cast) -> None:
 
 def test_nothing_changes_on_get(everything: HttpClient, cast: Cast) -> None:
     key = ApiKey.objects.filter(kind="client").first()
-    targets: list[tuple[str, UUID]] = [(f"bots/bot/{{}}/{a}/", cast.acme_bot) for a in (
-        "start", "stop", "clone", "check_now", "make_ping_key", "force_delete", "delete")]
-    targets += [("clients/client/{}/force_delete/", cast.acme), ("clients/client/{}/delete/", cast.acme),
-                ("clients/apikey/{}/revoke/", key.pk), ("clients/connector/{}/delete/", Connector.objects.first().pk)]
+    targets: list[tuple[str, UUID]] = [
+        (f"bots/bot/{{}}/{a}/", cast.acme_bot)
+        for a in ("start", "stop", "clone", "check_now", "make_ping_key", "force_delete", "delete")
+    ]
+    targets += [
+        ("clients/client/{}/force_delete/", cast.acme),
+        ("clients/client/{}/delete/", cast.acme),
+        ("clients/apikey/{}/revoke/", key.pk),
+        ("clients/connector/{}/delete/", Connector.objects.first().pk),
+    ]
     before = _world()
     for path, row in targets:
         answer = everything.get(f"/admin/{path.format(row)}")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
+from django.core.management.base import CommandError
 from django.db import connection, transaction
 
 from clients.models import ApiKey, Installation
@@ -20,7 +21,7 @@ from ground.encrypted import fingerprints
 from ground.scope import system_scope
 
 
-class WrongDatabase(Exception):
+class WrongDatabase(CommandError):
     """The database belongs to something else, or to an installation with other keys."""
 
 
@@ -39,6 +40,16 @@ def foreign_tables() -> list[str]:
         for model in config.get_models(include_auto_created=True)
     }
     return sorted(present & ours)
+
+
+def refuse_foreign_tables() -> None:
+    """Raises WrongDatabase when the database holds tables of our names that our migrations did not make."""
+    found = foreign_tables()
+    if found:
+        raise WrongDatabase(
+            f"The database already holds tables that are not ours ({', '.join(found)}). Give Trading Bridge an empty "
+            "database, or move those tables to another schema."
+        )
 
 
 def check_encryption_keys() -> None:

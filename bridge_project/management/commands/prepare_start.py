@@ -15,7 +15,6 @@ from bots.services.ship_templates import ship_templates
 from bridge_project.installation import (
     WrongDatabase,
     check_encryption_keys,
-    foreign_tables,
     make_first_operator,
     remembered_credentials,
 )
@@ -41,12 +40,6 @@ class Command(BaseCommand):
             raise CommandError(f"The database cannot be used: {_first_line(error)}") from None
 
     def _prepare(self, *, url: str, credentials_file: str, no_first_run: bool, verbosity: int, **_: Any) -> None:
-        found = foreign_tables()
-        if found:
-            raise WrongDatabase(
-                f"The database already holds tables that are not ours ({', '.join(found)}). Give Trading Bridge an empty "
-                "database, or move those tables to another schema."
-            )
         call_command("migrate", interactive=False, verbosity=0)
         check_encryption_keys()
         ship_templates(scope=system_scope("start"))

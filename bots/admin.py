@@ -174,7 +174,7 @@ class BotAdmin(BridgeAdmin):
         """Asks on GET, makes the key on POST, and shows it once in the answer."""
         bot = self.get_object(request, object_id)
         if bot is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined, no-any-return]
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
         if request.method != "POST":
             return self.confirm(
                 request,

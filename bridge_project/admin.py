@@ -195,7 +195,7 @@ class OperatorAdmin(DjangoUserAdmin, ModelAdmin):
             "May",
             {
                 "fields": ("is_active", "is_staff", "is_superuser", "user_permissions"),
-                "description": "Staff may sign in here and use the API with their session; superusers may do everything "
+                "description": "Staff may sign in here and use the API with their session; superusers may do all "
                 "in these pages.",
             },
         ),

@@ -69,6 +69,12 @@ class ConnectorInline(TabularInline):
         rows: QuerySet[Connector] = super().get_queryset(request)
         return rows.filter(retired_at=None)
 
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        """Removing a connector retires its row, so bots that point at it are no hindrance."""
+        made = super().get_formset(request, obj, **kwargs)
+        made.form = type("RetiringConnectorForm", (made.form,), {"hand_clean_DELETE": lambda form: None})
+        return made
+
     @display(description="stored key")
     def stored(self, connector: Connector) -> str:
         return connector.key_hint or NOTHING

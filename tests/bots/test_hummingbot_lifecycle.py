@@ -14,7 +14,7 @@ from django.db import connections
 from django.utils import timezone
 
 from bots.gateways.hummingbot import HummingbotGateway
-from bots.models import Bot, BotDeployment, BotTemplate, HummingbotState
+from bots.models import Bot, BotDeployment, BotRuntime, BotTemplate, HummingbotState
 from bots.selectors import bot_status
 from bots.services.poll_hummingbot import poll_hummingbot
 from bots.services.reconcile_bots import reconcile_due
@@ -386,3 +386,17 @@ def test_changed_credentials_are_sent_again_before_the_next_deployment(keyed: De
         keyed.work_until(lambda: answer.done())
     keyed.work_until(lambda: keyed.status() == "running")
     assert len(keyed.sandbox.calls(system="hummingbot", path=adding)) == 2
+
+
+def test_list_of_bots_is_answered_from_what_was_stored_while_hummingbot_is_down(keyed: Desk) -> None:
+    keyed.start()
+    keyed.poll()
+    keyed.sandbox.fault("hummingbot", "down")
+    BotRuntime.objects.update(observed_at=timezone.now() - timedelta(minutes=2))
+    before = len(keyed.sandbox.calls(system="hummingbot"))
+    bots = {bot["id"]: bot for bot in keyed.cast.operator.get("/bots").body["bots"]}
+    shown = bots[str(keyed.bot)]
+    assert (shown["status"], shown["desired_status"]) == ("unknown", "running")
+    assert (shown["runtime"]["status"], shown["runtime"]["source"]) == ("running", "last_known")
+    assert shown["runtime"]["age_s"] >= 120
+    assert len(keyed.sandbox.calls(system="hummingbot")) == before

@@ -27,7 +27,8 @@ CLEARABLE = ("stale_minutes", "stopped_minutes", "connector_id")
 
 class BotsView(ScopedView):
     @extend_schema(
-        operation_id="list_bots", responses=shapes.BotsShown,
+        operation_id="list_bots",
+        responses=shapes.BotsShown,
         parameters=[*LIST_PARAMETERS, *(OpenApiParameter(name, str) for name in FILTERS)],
     )
     def get(self, request: Request) -> HttpResponse:

@@ -54,7 +54,11 @@ class Bot(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="bots", db_index=False)
     connector = models.ForeignKey(
-        Connector, on_delete=models.PROTECT, null=True, blank=True, related_name="bots",
+        Connector,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="bots",
         help_text="The client's account whose trades are the bot's; empty until the client has one.",
     )
     connector_name = models.CharField(max_length=64, verbose_name="exchange", help_text="Hummingbot's or ccxt's name.")
@@ -77,11 +81,19 @@ class Bot(models.Model):
     reported_by = models.CharField(max_length=200, blank=True, default="", editable=False)
 
     stale_minutes = models.DecimalField(
-        max_digits=12, decimal_places=4, null=True, blank=True, validators=[MinValueValidator(0)],
+        max_digits=12,
+        decimal_places=4,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
         help_text="Overrides the threshold for this bot.",
     )
     stopped_minutes = models.DecimalField(
-        max_digits=12, decimal_places=4, null=True, blank=True, validators=[MinValueValidator(0)],
+        max_digits=12,
+        decimal_places=4,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
     )
     source = models.CharField(max_length=50, blank=True, default="", help_text="The old system this row came from.")
     source_id = models.CharField(max_length=200, blank=True, default="")
@@ -182,8 +194,10 @@ class BotHealth(models.Model):
             one_of("status", HealthStatus, "bot_health_status_known"),
             one_of("last_known_status", HealthStatus, "bot_health_last_known_status_known"),
         ]
-        indexes = [models.Index(fields=["due_at"], name="bot_health_due"),
-                   models.Index(fields=["status"], name="bot_health_by_status")]
+        indexes = [
+            models.Index(fields=["due_at"], name="bot_health_due"),
+            models.Index(fields=["status"], name="bot_health_by_status"),
+        ]
 
     def __str__(self) -> str:
         return self.status
@@ -216,7 +230,9 @@ class BotDeployment(models.Model):
     bot = models.ForeignKey(Bot, on_delete=models.PROTECT, related_name="deployments", db_index=False)
     client_id = models.UUIDField()
     sequence = models.PositiveIntegerField(help_text="Counts a bot's deployments from 1; part of the name asked for.")
-    status = models.CharField(max_length=16, choices=[(s, s) for s in DeploymentStatus], default=DeploymentStatus.WANTED)
+    status = models.CharField(
+        max_length=16, choices=[(s, s) for s in DeploymentStatus], default=DeploymentStatus.WANTED
+    )
     requested_name = models.CharField(max_length=120, help_text="Hummingbot adds a -YYYYMMDD-HHMMSS suffix to it.")
     instance_name = models.CharField(max_length=200, blank=True, default="", help_text="The name with its suffix.")
     config = ExactJSONField(default=dict, help_text="The config that was deployed.")
@@ -242,13 +258,13 @@ class BotDeployment(models.Model):
             one_of("status", DeploymentStatus, "bot_deployments_status_known"),
             models.UniqueConstraint(fields=["bot", "sequence"], name="bot_deployments_sequence_key"),
             models.UniqueConstraint(
-                fields=["bot"], condition=Q(status__in=[str(s) for s in OPEN_DEPLOYMENTS]), name="bot_deployments_one_open"
+                fields=["bot"],
+                condition=Q(status__in=[str(s) for s in OPEN_DEPLOYMENTS]),
+                name="bot_deployments_one_open",
             ),
         ]
         indexes = [
-            models.Index(
-                fields=["due_at"], condition=~Q(status__in=["ended", "failed"]), name="bot_deployments_due"
-            ),
+            models.Index(fields=["due_at"], condition=~Q(status__in=["ended", "failed"]), name="bot_deployments_due"),
             models.Index(fields=["instance_name"], name="bot_deployments_instance"),
         ]
 
@@ -302,7 +318,9 @@ class BotsSettings(models.Model):
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     hummingbot_poll_seconds = models.PositiveIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(3600)],
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(3600)],
         help_text="How often Hummingbot is asked what runs. Empty: HUMMINGBOT_POLL_SECONDS.",
     )
 

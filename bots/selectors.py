@@ -76,7 +76,7 @@ COLUMNS = f"""
         'volume_24h', bridge_number(s.volume_24h), 'pnl', bridge_number(s.pnl),
         'last_price', bridge_number(s.last_price)) AS stats,
     bridge_iso(b.created_at) AS created_at, bridge_iso(b.updated_at) AS updated_at
-"""  # noqa: S608 - made of constants
+"""
 
 _ONE = f"""
     SELECT row_to_json(t)::text FROM (SELECT {COLUMNS} FROM bots b {JOINS} WHERE {IN_SCOPE} AND b.id = %(id)s) t
@@ -92,8 +92,10 @@ def poll_seconds() -> int:
 def base_params(scope: Scope) -> dict[str, Any]:
     """The parameters that every statement made of these parts needs."""
     return {
-        "tenant": scope.client_id, "pair_shown": None,
-        "silent_polls": SILENT_POLLS, "poll_s": settings.HUMMINGBOT_POLL_SECONDS,
+        "tenant": scope.client_id,
+        "pair_shown": None,
+        "silent_polls": SILENT_POLLS,
+        "poll_s": settings.HUMMINGBOT_POLL_SECONDS,
     }
 
 
@@ -124,8 +126,12 @@ def resolve_bot(scope: Scope, given: str) -> UUID:
         rows = fetch_all(
             f"SELECT b.id FROM bots b WHERE {IN_SCOPE} AND (%(only)s::uuid IS NULL OR b.id = %(only)s) "  # noqa: S608
             "AND (b.id = %(uuid)s OR (b.source_id = %(text)s AND b.source_id <> '')) LIMIT 20",
-            {"tenant": scope.client_id, "only": scope.bot_id, "uuid": as_uuid(given),
-             "text": given[:200].replace("\x00", "")},
+            {
+                "tenant": scope.client_id,
+                "only": scope.bot_id,
+                "uuid": as_uuid(given),
+                "text": given[:200].replace("\x00", ""),
+            },
         )
     return the_one([row[0] for row in rows], "bot")
 
@@ -141,9 +147,12 @@ def bots_page(
         where.append("(b.created_at, b.id) > (%(after_at)s, %(after_id)s)")
         params |= page.after()
     with scope.transaction():
-        row = fetch_hot(page_statement(" AND ".join(where)), params)
-        assert row is not None
-        rows, fetched, last_at, last_id = row
+        rows, fetched, last_at, last_id = fetch_hot(page_statement(" AND ".join(where)), params) or (
+            "[]",
+            0,
+            None,
+            None,
+        )
         is_whole = page.cursor is None and not page.offset and fetched <= page.limit
         total = fetched if is_whole else _count(matching, params)
     more = fetched > page.limit
@@ -183,8 +192,10 @@ def _filters(*, account: str, status: str, health: str, search: str, kind: str) 
         where.append("coalesce(h.status, 'unknown') = %(health)s")
         params["health"] = health
     if search:
-        where.append("(b.name ILIKE %(like)s OR b.pair ILIKE %(like)s OR b.strategy ILIKE %(like)s "
-                     "OR b.connector_name ILIKE %(like)s OR c.account_identifier ILIKE %(like)s OR c.name ILIKE %(like)s)")
+        where.append(
+            "(b.name ILIKE %(like)s OR b.pair ILIKE %(like)s OR b.strategy ILIKE %(like)s "
+            "OR b.connector_name ILIKE %(like)s OR c.account_identifier ILIKE %(like)s OR c.name ILIKE %(like)s)"
+        )
         params["like"] = like(search)
     if kind and kind not in [str(word) for word in RuntimeKind]:
         raise InvalidInput("kind must be hummingbot, external or arena.", fields={"kind": ["unknown"]})

@@ -11,8 +11,13 @@ from bots.rules.words import BotStatus, HealthStatus, RuntimeKind
 from clients.serializers import JSONObjectField, PaginationShown, StrictSerializer
 
 MINUTES: dict[str, Any] = {
-    "max_digits": 12, "decimal_places": 4, "required": False, "allow_null": True, "min_value": Decimal("0.01"),
-    "max_value": Decimal(525600), "coerce_to_string": False,
+    "max_digits": 12,
+    "decimal_places": 4,
+    "required": False,
+    "allow_null": True,
+    "min_value": Decimal("0.01"),
+    "max_value": Decimal(525600),
+    "coerce_to_string": False,
 }
 
 

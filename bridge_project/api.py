@@ -21,7 +21,9 @@ from ground.errors import InvalidInput
 from ground.http import dump, json_response
 from ground.keyset import Page
 
-FORCE = OpenApiParameter("force", bool, description="Operators only: stop what runs, then delete; answers 202 `deleting`.")
+FORCE = OpenApiParameter(
+    "force", bool, description="Operators only: stop what runs, then delete; answers 202 `deleting`."
+)
 
 
 class DeletableClientView(ClientView):
@@ -45,7 +47,9 @@ class LinkingConnectorsView(ConnectorsView):
 
 
 class DeletableBotView(BotView):
-    @extend_schema(operation_id="delete_bot", parameters=[FORCE], responses={200: BotDeletedShown, 202: BotDeletedShown})
+    @extend_schema(
+        operation_id="delete_bot", parameters=[FORCE], responses={200: BotDeletedShown, 202: BotDeletedShown}
+    )
     def delete(self, request: Request, bot: str) -> HttpResponse:
         """Remove a bot; 409 while it runs."""
         bot_id = resolve_bot(self.scope, bot)
@@ -55,7 +59,8 @@ class DeletableBotView(BotView):
 
 class BotTimelineView(ScopedView):
     @extend_schema(
-        operation_id="get_bot_timeline", responses={200: dict},
+        operation_id="get_bot_timeline",
+        responses={200: dict},
         parameters=[OpenApiParameter("limit", int), OpenApiParameter("cursor", str)],
     )
     def get(self, request: Request, bot: str) -> HttpResponse:

@@ -62,8 +62,12 @@ def _of_bridge_error(error: errors.BridgeError) -> HttpResponse:
     extra: dict[str, Any] = {"candidates": candidates} if candidates else {}
     wait = getattr(error, "retry_after_s", None)
     return reply(
-        status, error.message, error.code, fields=error.fields,
-        retry_after_s=(wait or 5) if status in (429, 503) else None, **extra,
+        status,
+        error.message,
+        error.code,
+        fields=error.fields,
+        retry_after_s=(wait or 5) if status in (429, 503) else None,
+        **extra,
     )
 
 
@@ -74,7 +78,9 @@ def _of_drf(error: exceptions.APIException) -> HttpResponse:
         first = next((f"{name}: {texts[0]}" for name, texts in fields.items()), "The input is not valid.")
         return reply(400, first, "invalid", fields=fields)
     response = reply(
-        error.status_code, str(error.detail), code,
+        error.status_code,
+        str(error.detail),
+        code,
         retry_after_s=getattr(error, "wait", None) if error.status_code == 429 else None,
     )
     if error.status_code == 401:
@@ -93,8 +99,13 @@ def _flat(detail: Any, name: str = "") -> dict[str, list[str]]:
 
 
 def reply(
-    status: int, detail: str, code: str, *, fields: dict[str, list[str]] | None = None,
-    retry_after_s: float | None = None, **extra: Any,
+    status: int,
+    detail: str,
+    code: str,
+    *,
+    fields: dict[str, list[str]] | None = None,
+    retry_after_s: float | None = None,
+    **extra: Any,
 ) -> HttpResponse:
     """An error answer in the form that all have."""
     body: dict[str, Any] = {"detail": detail, "code": code, **extra}
@@ -124,5 +135,3 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """A defect of ours, or a database that went away in the middle. The log has the traceback; the answer has not."""
     return reply(500, "Something broke on our side; the operators' log says what.", "server_error")
-
-

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-
 from typing import Any
 
 from django.apps import AppConfig, apps
@@ -13,6 +12,8 @@ class BridgeProjectConfig(AppConfig):
     verbose_name = "Trading Bridge"
 
     def ready(self) -> None:
+        # Every Django process needs the app that shared tasks belong to; bin/up, which runs none, starts sooner without.
+        import_module("bridge_project.celery")
         pre_migrate.connect(_refuse_foreign_tables, sender=apps.get_app_config("clients"))
 
 
@@ -21,7 +22,3 @@ def _refuse_foreign_tables(**_: Any) -> None:
     from bridge_project.installation import refuse_foreign_tables
 
     refuse_foreign_tables()
-
-    def ready(self) -> None:
-        # Every Django process needs the app that shared tasks belong to; bin/up, which runs none, starts sooner without.
-        import_module("bridge_project.celery")

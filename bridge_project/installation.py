@@ -36,7 +36,8 @@ def foreign_tables() -> list[str]:
         migrated = set()
     ours = {
         model._meta.db_table
-        for config in apps.get_app_configs() if config.label not in migrated and config.label != "bridge_project"
+        for config in apps.get_app_configs()
+        if config.label not in migrated and config.label != "bridge_project"
         for model in config.get_models(include_auto_created=True)
     }
     return sorted(present & ours)

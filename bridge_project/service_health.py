@@ -32,8 +32,14 @@ def health(request: HttpRequest) -> HttpResponse:
     fine = ("healthy", "not_configured")
     word = "unhealthy" if is_lost else "healthy" if all(c["status"] in fine for c in checks.values()) else "degraded"
     body = {
-        "status": word, "service": "Trading Bridge", "database": "postgresql", "version": settings.VERSION,
-        "storage": settings.STORAGE, "demo": settings.DEMO, "checked_at": now, "checks": checks,
+        "status": word,
+        "service": "Trading Bridge",
+        "database": "postgresql",
+        "version": settings.VERSION,
+        "storage": settings.STORAGE,
+        "demo": settings.DEMO,
+        "checked_at": now,
+        "checks": checks,
     }
     return json_response(body, status=503 if is_lost else 200)
 

@@ -67,14 +67,20 @@ def _address(name: str) -> str | None:
 
 
 def _minutes(name: str, default: str) -> Decimal:
-    value: Decimal = _setting(name, Decimal, Decimal(default), must="a positive number of minutes (fractions allowed)",
-                              holds=lambda v: v.is_finite() and 0 < v <= 525600)
+    value: Decimal = _setting(
+        name,
+        Decimal,
+        Decimal(default),
+        must="a positive number of minutes (fractions allowed)",
+        holds=lambda v: v.is_finite() and 0 < v <= 525600,
+    )
     return value
 
 
 def _seconds(name: str, default: int) -> int:
-    value: int = _setting(name, int, default, must="a whole number of seconds from 1 to 86400",
-                          holds=lambda v: 1 <= v <= 86400)
+    value: int = _setting(
+        name, int, default, must="a whole number of seconds from 1 to 86400", holds=lambda v: 1 <= v <= 86400
+    )
     return value
 
 
@@ -101,8 +107,13 @@ VERSION = "0.1.0"
 
 # -- database: the owner migrates; requests and workers log in as roles that own nothing --------------------------------
 _owner = _parsed("DATABASE_URL", database_config)
-DATABASE_ROLE_PREFIX = _setting("DATABASE_ROLE_PREFIX", str, "bridge", must="1 to 40 characters of a-z, 0-9 and _",
-                                holds=lambda v: v.replace("_", "a").isalnum() and v.islower() and len(v) <= 40)
+DATABASE_ROLE_PREFIX = _setting(
+    "DATABASE_ROLE_PREFIX",
+    str,
+    "bridge",
+    must="1 to 40 characters of a-z, 0-9 and _",
+    holds=lambda v: v.replace("_", "a").isalnum() and v.islower() and len(v) <= 40,
+)
 
 
 def role_name(kind: str) -> str:
@@ -118,8 +129,14 @@ def role_password(kind: str) -> str:
 def _alias(**changes: Any) -> dict[str, Any]:
     # The hot statements are prepared (ground/sql.py); a pooler between us and the server may not carry that.
     options = {**_owner["OPTIONS"], "prepare_threshold": 5 if _flag("DATABASE_PREPARES", default=True) else None}
-    return {**_owner, "OPTIONS": options, "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": False,
-            "DISABLE_SERVER_SIDE_CURSORS": True, **changes}
+    return {
+        **_owner,
+        "OPTIONS": options,
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": False,
+        "DISABLE_SERVER_SIDE_CURSORS": True,
+        **changes,
+    }
 
 
 DATABASES = {
@@ -132,8 +149,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # -- broker and cache -----------------------------------------------------------------------------------------------
 REDIS_URL = _parsed("REDIS_URL", redis_client_url)
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL,
-                      "KEY_PREFIX": "bridge"}}
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "bridge"}
+}
 CELERY_BROKER_URL = _parsed("REDIS_URL", broker_url)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
@@ -167,9 +185,15 @@ HUMMINGBOT_API_URL = _address("HUMMINGBOT_API_URL")
 HUMMINGBOT_API_USERNAME = env.str("HUMMINGBOT_API_USERNAME", default="")
 HUMMINGBOT_API_PASSWORD = env.str("HUMMINGBOT_API_PASSWORD", default="")
 EXCHANGE_BASE_URLS: dict[str, str] = _setting(
-    "EXCHANGE_BASE_URLS", json.loads, {}, must='a JSON object of exchange id to base address, {"kucoin": "http://..."}',
-    holds=lambda v: isinstance(v, dict) and all(
-        isinstance(k, str) and isinstance(u, str) and urlsplit(u).scheme in ("http", "https") for k, u in v.items()
+    "EXCHANGE_BASE_URLS",
+    json.loads,
+    {},
+    must='a JSON object of exchange id to base address, {"kucoin": "http://..."}',
+    holds=lambda v: (
+        isinstance(v, dict)
+        and all(
+            isinstance(k, str) and isinstance(u, str) and urlsplit(u).scheme in ("http", "https") for k, u in v.items()
+        )
     ),
 )
 EXCHANGE_TIMEOUT_SECONDS = 8
@@ -346,15 +370,29 @@ UNFOLD = {
     },
     "COLORS": {
         "primary": {
-            "50": "#eefcf9", "100": "#d0f7ee", "200": "#a4eedf", "300": "#6fdfcb", "400": "#3bc7b1", "500": "#1fab97",
-            "600": "#128a7b", "700": "#126e64", "800": "#135851", "900": "#144944", "950": "#052c2a",
+            "50": "#eefcf9",
+            "100": "#d0f7ee",
+            "200": "#a4eedf",
+            "300": "#6fdfcb",
+            "400": "#3bc7b1",
+            "500": "#1fab97",
+            "600": "#128a7b",
+            "700": "#126e64",
+            "800": "#135851",
+            "900": "#144944",
+            "950": "#052c2a",
         },
     },
     "SIDEBAR": {"show_search": True, "navigation": "bridge_project.dashboard.navigation"},
 }
 
-LOG_LEVEL = _setting("LOG_LEVEL", str.upper, "INFO", must="DEBUG, INFO, WARNING or ERROR",
-                     holds=lambda v: v in ("DEBUG", "INFO", "WARNING", "ERROR"))
+LOG_LEVEL = _setting(
+    "LOG_LEVEL",
+    str.upper,
+    "INFO",
+    must="DEBUG, INFO, WARNING or ERROR",
+    holds=lambda v: v in ("DEBUG", "INFO", "WARNING", "ERROR"),
+)
 SENTRY_DSN = env.str("SENTRY_DSN", default="")
 LOGGING_CONFIG = "bridge_project.logs.configure"
 LOGGING: dict[str, Any] = {"level": LOG_LEVEL}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from bridge_project import api, metrics, openapi, pages, second_factor, service_health  # noqa: F401 - openapi registers
@@ -19,6 +20,7 @@ urlpatterns = [
     path("readyz", service_health.readyz),
     path("metrics", metrics.MetricsView.as_view()),
     path("admin/second-factor", second_factor.second_factor, name="second_factor"),
+    path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),

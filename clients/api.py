@@ -43,15 +43,14 @@ def list_body(name: str, found: dict[str, Any], page: Page) -> bytes:
 
 class ClientsView(ScopedView):
     @extend_schema(
-        operation_id="list_clients", responses=shapes.ClientsShown,
+        operation_id="list_clients",
+        responses=shapes.ClientsShown,
         parameters=[*LIST_PARAMETERS, OpenApiParameter("search", str), OpenApiParameter("status", str)],
     )
     def get(self, request: Request) -> HttpResponse:
         """The clients in the caller's scope, oldest first."""
         page = Page.read(request.query_params, key_length=2, default=MOST_UNASKED)
-        found = selectors.clients_page(
-            self.scope, page, search=text(request, "search"), status=text(request, "status")
-        )
+        found = selectors.clients_page(self.scope, page, search=text(request, "search"), status=text(request, "status"))
         return json_response(list_body("clients", found, page))
 
 

@@ -72,5 +72,3 @@ class IsKnown(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         return isinstance(request.user, Scope)
-
-

@@ -45,7 +45,9 @@ def _ensure_role(cursor: Any, kind: str, role: str, *, exists: bool, may_create:
         statement = with_options.format(sql.SQL(verb), sql.Identifier(role), sql.Literal(password))
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('bridge roles'))")
         cursor.execute(statement.as_string(cursor.connection))
-        cursor.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(sql.Identifier(role)).as_string(cursor.connection))
+        cursor.execute(
+            sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(sql.Identifier(role)).as_string(cursor.connection)
+        )
     elif not exists:
         raise RolesMissing(
             f"The database login may not create roles. Ask an administrator to run: CREATE ROLE {role} LOGIN PASSWORD "

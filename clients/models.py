@@ -171,7 +171,9 @@ class AuditEntry(models.Model):
         ordering = ["-id"]
         verbose_name_plural = "audit entries"
         constraints = [
-            models.CheckConstraint(condition=Q(action__in=["INSERT", "UPDATE", "DELETE"]), name="audit_log_action_known")
+            models.CheckConstraint(
+                condition=Q(action__in=["INSERT", "UPDATE", "DELETE"]), name="audit_log_action_known"
+            )
         ]
         indexes = [
             models.Index(fields=["table_name", "row_id", "-id"], name="audit_log_of_row"),

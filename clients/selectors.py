@@ -32,7 +32,7 @@ _CLIENT = """
      ORDER BY c.created_at, c.id
 """
 _IN_SCOPE = "c.retired_at IS NULL AND (%(tenant)s::uuid IS NULL OR c.id = %(tenant)s)"
-_ONE = f"SELECT row_to_json(t)::text FROM ({_CLIENT.format(where=_IN_SCOPE + ' AND c.id = %(id)s', page='')}) t"
+_ONE = f"SELECT row_to_json(t)::text FROM ({_CLIENT.format(where=_IN_SCOPE + ' AND c.id = %(id)s', page='')}) t"  # noqa: S608
 
 
 def wallet_statement(where: str) -> str:
@@ -89,7 +89,8 @@ def the_one(ids: list[UUID], what: str) -> UUID:
     if len(ids) > 1:
         raise Conflict(
             f"Several old systems used this id for a {what}; use one of the candidates.",
-            code="ambiguous_id", candidates=sorted(str(i) for i in ids),
+            code="ambiguous_id",
+            candidates=sorted(str(i) for i in ids),
         )
     return ids[0]
 

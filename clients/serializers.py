@@ -7,7 +7,13 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-SECRET: dict[str, Any] = {"required": False, "allow_blank": True, "max_length": 4096, "write_only": True, "trim_whitespace": True}
+SECRET: dict[str, Any] = {
+    "required": False,
+    "allow_blank": True,
+    "max_length": 4096,
+    "write_only": True,
+    "trim_whitespace": True,
+}
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -17,8 +23,10 @@ class StrictSerializer(serializers.Serializer[Any]):
         wrong = {
             name: ["Must be a text."]
             for name, field in self.fields.items()
-            if isinstance(field, serializers.CharField) and isinstance(data, dict)
-            and data.get(name) is not None and not isinstance(data[name], str)
+            if isinstance(field, serializers.CharField)
+            and isinstance(data, dict)
+            and data.get(name) is not None
+            and not isinstance(data[name], str)
         }
         if wrong:
             raise serializers.ValidationError(wrong)
@@ -112,7 +120,7 @@ class PaginationShown(serializers.Serializer[Any]):
     total = serializers.IntegerField()
     limit = serializers.IntegerField()
     offset = serializers.IntegerField()
-    hasMore = serializers.BooleanField()  # noqa: N815 - the old pages' word
+    hasMore = serializers.BooleanField()
 
 
 class ClientsShown(serializers.Serializer[Any]):

@@ -46,7 +46,9 @@ def rotate(token: str) -> str:
 
 def fingerprints() -> list[str]:
     """A short one-way mark of each key, newest first; safe to store and show."""
-    return [hashlib.sha256(b"bridge encryption key " + key.encode()).hexdigest()[:16] for key in settings.ENCRYPTION_KEYS]
+    return [
+        hashlib.sha256(b"bridge encryption key " + key.encode()).hexdigest()[:16] for key in settings.ENCRYPTION_KEYS
+    ]
 
 
 class Sealed:

@@ -53,7 +53,8 @@ class CheckHealthView(BotHealthView):
 
 class HealthSummaryView(ScopedView):
     @extend_schema(
-        operation_id="get_health_summary", responses=shapes.HealthSummaryShown,
+        operation_id="get_health_summary",
+        responses=shapes.HealthSummaryShown,
         parameters=[OpenApiParameter("account", str, description="Only this client's bots.")],
     )
     def get(self, request: Request) -> HttpResponse:

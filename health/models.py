@@ -69,7 +69,11 @@ class CheckRequest(models.Model):
 
 def _minutes(help_text: str) -> models.DecimalField:
     return models.DecimalField(
-        max_digits=12, decimal_places=4, null=True, blank=True, help_text=help_text,
+        max_digits=12,
+        decimal_places=4,
+        null=True,
+        blank=True,
+        help_text=help_text,
         validators=[MinValueValidator(0), MaxValueValidator(525600)],
     )
 
@@ -79,14 +83,17 @@ class HealthSettings(models.Model):
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     check_interval_seconds = models.PositiveIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(86400)],
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(86400)],
         help_text="How often each running bot is checked. Empty: HEALTH_CHECK_INTERVAL_SECONDS.",
     )
     stale_minutes = _minutes("Without a trade for this long a bot is stale. Empty: STALE_THRESHOLD_MINUTES.")
     stopped_minutes = _minutes("Without a trade for this long a bot is stopped. Empty: STOPPED_THRESHOLD_MINUTES.")
     heartbeat_timeout_minutes = _minutes("A heartbeat older than this says nothing. Empty: HEARTBEAT_TIMEOUT_MINUTES.")
     keep_checks_days = models.PositiveIntegerField(
-        default=30, validators=[MinValueValidator(1), MaxValueValidator(3650)],
+        default=30,
+        validators=[MinValueValidator(1), MaxValueValidator(3650)],
         help_text="Checks without a change of verdict are forgotten after this many days; changes are kept.",
     )
 

@@ -27,7 +27,8 @@ def thresholds() -> Limits:
         (row.stale_minutes, row.stopped_minutes, row.heartbeat_timeout_minutes) if row else (None, None, None)
     )
     default = Limits(
-        stale=minutes(settings.STALE_THRESHOLD_MINUTES), stopped=minutes(settings.STOPPED_THRESHOLD_MINUTES),
+        stale=minutes(settings.STALE_THRESHOLD_MINUTES),
+        stopped=minutes(settings.STOPPED_THRESHOLD_MINUTES),
         heartbeat=minutes(settings.HEARTBEAT_TIMEOUT_MINUTES if heartbeat is None else heartbeat),
     )
     if stale is None and stopped is None:
@@ -135,7 +136,8 @@ def health_history(scope: Scope, bot_id: UUID, page: Page) -> dict[str, Any]:
     shown = [{name: value for name, value in r.items() if name != "n"} for r in rows[: page.limit]]
     more = len(rows) > page.limit
     return {
-        "bot_id": bot_id, "history": shown,
+        "bot_id": bot_id,
+        "history": shown,
         "next": encode_cursor(shown[-1]["checked_at"], shown[-1]["id"]) if more else None,
     }
 

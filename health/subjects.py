@@ -143,15 +143,26 @@ def subjects(bot_ids: Sequence[UUID], *, now: datetime) -> list[Subject]:
 
 def _subject(row: _Row, *, rivals: dict[UUID, list[Rival]], limits: Limits) -> Subject:
     run = Run(
-        RuntimeKind(row.runtime_kind), DesiredStatus(row.desired_status), row.desired_at, row.desired_by,
-        row.confirmed_at, row.seen_running_at,
+        RuntimeKind(row.runtime_kind),
+        DesiredStatus(row.desired_status),
+        row.desired_at,
+        row.desired_by,
+        row.confirmed_at,
+        row.seen_running_at,
     )
     return Subject(
-        bot_id=row.bot_id, client_id=row.client_id, pair=row.pair, market=resolve(row.connector_name), run=run,
+        bot_id=row.bot_id,
+        client_id=row.client_id,
+        pair=row.pair,
+        market=resolve(row.connector_name),
+        run=run,
         limits=limits_of_bot(limits, stale_minutes=row.stale_minutes, stopped_minutes=row.stopped_minutes),
         standing=Standing(HealthStatus(row.status), row.message, row.status_updated_at),
-        order_prefix=row.order_prefix or "", keys=_keys(row), heartbeat=_heartbeat(row),
-        known_trade_at=row.last_trade_at, rivals=tuple(rivals[row.bot_id]),
+        order_prefix=row.order_prefix or "",
+        keys=_keys(row),
+        heartbeat=_heartbeat(row),
+        known_trade_at=row.last_trade_at,
+        rivals=tuple(rivals[row.bot_id]),
     )
 
 

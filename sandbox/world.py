@@ -26,7 +26,7 @@ class World:
         self, *, seed: int = 1, speed: float = 1.0, mean_interval_s: float = 60.0, tape_limit: int = 20_000
     ) -> None:
         self.clock = Clock(speed=speed)
-        self.rng = random.Random(seed)  # noqa: S311 - a simulation, nothing secret
+        self.rng = random.Random(seed)
         self.mean_interval_s = mean_interval_s
         self.markets = {(market.exchange, market.pair): market for market in default_markets()}
         self.keys = Keys()

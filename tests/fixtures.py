@@ -120,7 +120,10 @@ def cast(database: None) -> Cast:
     acme, acme_bot = _member("acme", EVM, "kucoin")
     globex, globex_bot = _member("globex", "0x" + "1" * 40, "kucoin")
     return Cast(
-        acme, globex, acme_bot, globex_bot,
+        acme,
+        globex,
+        acme_bot,
+        globex_bot,
         operator=Caller(make_key(KeyKind.OPERATOR, KeyScope.MANAGE)),
         acme_manages=Caller(make_key(KeyKind.CLIENT, KeyScope.MANAGE, client_id=acme)),
         acme_reads=Caller(make_key(KeyKind.CLIENT, KeyScope.READ, client_id=acme)),
@@ -137,15 +140,29 @@ def make_key(kind: KeyKind, scope: KeyScope, **owner: Any) -> str:
 
 def make_bot(account: str, **fields: Any) -> UUID:
     """A bot of a client, external and never started unless said otherwise."""
-    given = {"connector": "kucoin", "pair": "BTC/USDT", "name": "maker", "strategy": "spread", "runtime_kind": "external"}
+    given = {
+        "connector": "kucoin",
+        "pair": "BTC/USDT",
+        "name": "maker",
+        "strategy": "spread",
+        "runtime_kind": "external",
+    }
     return create_bot(scope=OPERATOR, account=account, **{**given, **fields})
 
 
 def _member(name: str, wallet: str, exchange: str) -> tuple[UUID, UUID]:
     client = create_client(
-        scope=OPERATOR, name=name, account_identifier=f"client_{name}",
+        scope=OPERATOR,
+        name=name,
+        account_identifier=f"client_{name}",
         wallets=[{"chain": "evm", "address": wallet}],
-        connectors=[{"name": exchange, "api_key": f"key-of-{name}-0123456789", "api_secret": f"secret-of-{name}",
-                     "memo": f"memo-of-{name}"}],
+        connectors=[
+            {
+                "name": exchange,
+                "api_key": f"key-of-{name}-0123456789",
+                "api_secret": f"secret-of-{name}",
+                "memo": f"memo-of-{name}",
+            }
+        ],
     )
     return client, make_bot(f"client_{name}", name=f"{name} maker")

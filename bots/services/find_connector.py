@@ -32,7 +32,8 @@ def find_connector(*, client_id: UUID, name: str, connector_id: UUID | None) -> 
         labels = ", ".join(f"{c.id} ({c.label or 'no label'})" for c in fitting)
         raise InvalidInput(
             f"The client has several {stored} connectors; choose one with connector_id: {labels}.",
-            code="ambiguous_connector", fields={"connector_id": ["choose one"]},
+            code="ambiguous_connector",
+            fields={"connector_id": ["choose one"]},
         )
     return (fitting[0] if fitting else None), stored
 
@@ -42,8 +43,10 @@ def link_connectors(*, scope: Scope) -> int:
     linked = 0
     with scope.transaction(reason="connector found"):
         waiting = Bot.objects.filter(
-            Q(connector=None) | Q(connector__retired_at__isnull=False), retired_at=None,
-            client__connectors__retired_at=None, client__connectors__isnull=False,
+            Q(connector=None) | Q(connector__retired_at__isnull=False),
+            retired_at=None,
+            client__connectors__retired_at=None,
+            client__connectors__isnull=False,
         ).distinct()[:1000]
         for bot in waiting:
             fitting = _fitting(bot.connector_name, list(bot.client.connectors.filter(retired_at=None)))

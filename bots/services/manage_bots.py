@@ -24,9 +24,18 @@ AT_REST = (BotStatus.CREATED, BotStatus.STOPPED)
 
 
 def create_bot(
-    *, scope: Scope, account: str, connector: str, pair: str, name: str, strategy: str,
-    config: dict[str, Any] | None = None, connector_id: UUID | None = None, runtime_kind: str | None = None,
-    stale_minutes: Any = None, stopped_minutes: Any = None,
+    *,
+    scope: Scope,
+    account: str,
+    connector: str,
+    pair: str,
+    name: str,
+    strategy: str,
+    config: dict[str, Any] | None = None,
+    connector_id: UUID | None = None,
+    runtime_kind: str | None = None,
+    stale_minutes: Any = None,
+    stopped_minutes: Any = None,
 ) -> UUID:
     """Define a bot; it is not started. Raises InvalidInput."""
     kind = RuntimeKind(runtime_kind or default_kind())
@@ -37,8 +46,15 @@ def create_bot(
         check_config(strategy, config or {})
         found, connector_name = find_connector(client_id=client.id, name=connector, connector_id=connector_id)
         bot = Bot.objects.create(
-            client=client, connector=found, connector_name=connector_name, name=name.strip(), pair=pair,
-            strategy=strategy.strip(), config=config or {}, runtime_kind=kind, stale_minutes=stale_minutes,
+            client=client,
+            connector=found,
+            connector_name=connector_name,
+            name=name.strip(),
+            pair=pair,
+            strategy=strategy.strip(),
+            config=config or {},
+            runtime_kind=kind,
+            stale_minutes=stale_minutes,
             stopped_minutes=stopped_minutes,
         )
         BotHealth.objects.create(bot=bot, client_id=client.id)
@@ -57,7 +73,8 @@ def update_bot(*, scope: Scope, bot_id: UUID, changes: dict[str, Any]) -> None:
             check_config(changes.get("strategy", bot.strategy), changes.get("config", bot.config))
         if "connector" in changes or "connector_id" in changes:
             bot.connector, bot.connector_name = find_connector(
-                client_id=bot.client_id, name=changes.pop("connector", bot.connector_name),
+                client_id=bot.client_id,
+                name=changes.pop("connector", bot.connector_name),
                 connector_id=changes.pop("connector_id", None),
             )
         for name, value in changes.items():
@@ -71,10 +88,17 @@ def clone_bot(*, scope: Scope, bot_id: UUID, name: str = "") -> UUID:
     with scope.transaction(reason=f"bot cloned from {bot_id}"):
         bot = lock_bot(scope, bot_id)
         return create_bot(
-            scope=scope, account=bot.client.account_identifier, connector=bot.connector_name, pair=bot.pair,
-            name=name or f"{bot.name} (copy)"[:200], strategy=bot.strategy, config=bot.config,
+            scope=scope,
+            account=bot.client.account_identifier,
+            connector=bot.connector_name,
+            pair=bot.pair,
+            name=name or f"{bot.name} (copy)"[:200],
+            strategy=bot.strategy,
+            config=bot.config,
             connector_id=bot.connector_id if bot.connector and not bot.connector.retired_at else None,
-            runtime_kind=bot.runtime_kind, stale_minutes=bot.stale_minutes, stopped_minutes=bot.stopped_minutes,
+            runtime_kind=bot.runtime_kind,
+            stale_minutes=bot.stale_minutes,
+            stopped_minutes=bot.stopped_minutes,
         )
 
 
@@ -145,7 +169,9 @@ def _client_of(scope: Scope, account: str) -> Client:
     client = (clients.filter(id=scope.client_id) if scope.client_id else clients).first()
     if client is None:
         raise InvalidInput(
-            f"No client found with account_identifier '{account}'", code="unknown_account", fields={"account": ["unknown"]}
+            f"No client found with account_identifier '{account}'",
+            code="unknown_account",
+            fields={"account": ["unknown"]},
         )
     if client.deletion_requested_at:
         raise Conflict("This client is being deleted.", code="deleting")
@@ -155,7 +181,9 @@ def _client_of(scope: Scope, account: str) -> Client:
 def _check_at_rest(scope: Scope, bot: Bot, changes: dict[str, Any]) -> None:
     changed = [name for name in ONLY_AT_REST if name in changes and not _is_same(bot, name, changes[name])]
     if changed and not is_at_rest(bot, status := selectors.bot_status(scope, bot.id)):
-        raise Conflict(f"{', '.join(changed)} can only change while the bot is stopped; it is {status}.", code="bot_running")
+        raise Conflict(
+            f"{', '.join(changed)} can only change while the bot is stopped; it is {status}.", code="bot_running"
+        )
 
 
 def _is_same(bot: Bot, name: str, value: Any) -> bool:

@@ -117,7 +117,9 @@ class Migration(migrations.Migration):
             [
                 audited("clients", client_column="id", quiet=["updated_at"]),
                 audited("wallets", client_column="client_id"),
-                audited("connectors", client_column="client_id", secret_columns=["api_key", "api_secret", "passphrase"]),
+                audited(
+                    "connectors", client_column="client_id", secret_columns=["api_key", "api_secret", "passphrase"]
+                ),
                 audited("api_keys", client_column="client_id", secret_columns=["digest"], quiet=["last_used_at"]),
             ],
             migrations.RunSQL.noop,

@@ -20,8 +20,14 @@ _SECRET_ALPHABET = string.ascii_letters + string.digits
 
 
 def create_api_key(
-    *, scope: Scope, kind: KeyKind, key_scope: KeyScope, name: str = "", client_id: UUID | None = None,
-    bot_id: UUID | None = None, expires_at: datetime | None = None,
+    *,
+    scope: Scope,
+    kind: KeyKind,
+    key_scope: KeyScope,
+    name: str = "",
+    client_id: UUID | None = None,
+    bot_id: UUID | None = None,
+    expires_at: datetime | None = None,
 ) -> str:
     """Make a key and return its token: the only time that anybody sees it. Raises NotFound for an unknown client."""
     prefix = f"{KEY_MARKS[kind]}_{_random(_PREFIX_ALPHABET, 10)}"
@@ -30,8 +36,15 @@ def create_api_key(
         if client_id and not Client.objects.filter(id=client_id, retired_at=None).exists():
             raise NotFound("There is no such client.")
         ApiKey.objects.create(
-            prefix=prefix, digest=hashlib.sha256(token.encode()).hexdigest(), kind=kind, scope=key_scope, name=name,
-            client_id=client_id, bot_id=bot_id, expires_at=expires_at, created_by=scope.actor,
+            prefix=prefix,
+            digest=hashlib.sha256(token.encode()).hexdigest(),
+            kind=kind,
+            scope=key_scope,
+            name=name,
+            client_id=client_id,
+            bot_id=bot_id,
+            expires_at=expires_at,
+            created_by=scope.actor,
         )
     return token
 

@@ -60,8 +60,15 @@ def remove_wallet(*, scope: Scope, client_id: UUID, wallet_id: UUID) -> None:
 
 
 def add_connector(
-    *, scope: Scope, client_id: UUID, name: str, label: str = "", api_key: str = "", api_secret: str = "",
-    memo: str = "", passphrase: str = "",
+    *,
+    scope: Scope,
+    client_id: UUID,
+    name: str,
+    label: str = "",
+    api_key: str = "",
+    api_secret: str = "",
+    memo: str = "",
+    passphrase: str = "",
 ) -> UUID:
     """Give the client an account on an exchange, with or without its credentials. Raises InvalidInput."""
     secrets = _secrets(api_key, api_secret, memo, passphrase)
@@ -87,8 +94,16 @@ def put_connector(*, scope: Scope, client_id: UUID, name: str, label: str = "", 
 
 
 def change_connector(
-    *, scope: Scope, client_id: UUID, connector_id: UUID, name: str | None = None, label: str | None = None,
-    api_key: str = "", api_secret: str = "", memo: str = "", passphrase: str = "",
+    *,
+    scope: Scope,
+    client_id: UUID,
+    connector_id: UUID,
+    name: str | None = None,
+    label: str | None = None,
+    api_key: str = "",
+    api_secret: str = "",
+    memo: str = "",
+    passphrase: str = "",
 ) -> None:
     """Change a connector's name, label or credentials; credentials only change as a whole. Raises NotFound, InvalidInput."""
     changes = _secrets(api_key, api_secret, memo, passphrase)
@@ -119,7 +134,11 @@ def remove_connector(*, scope: Scope, client_id: UUID, connector_id: UUID) -> No
 def erased() -> dict[str, object]:
     """What a retired connector's columns hold."""
     return {
-        "api_key": None, "api_secret": None, "passphrase": None, "key_hint": "", "retired_at": timezone.now(),
+        "api_key": None,
+        "api_secret": None,
+        "passphrase": None,
+        "key_hint": "",
+        "retired_at": timezone.now(),
         "credentials_version": F("credentials_version") + 1,
     }
 
@@ -146,8 +165,12 @@ def _secrets(api_key: str, api_secret: str, memo: str, passphrase: str) -> dict[
         missing = "api_key" if not api_key else "api_secret"
         raise InvalidInput(f"{missing} is missing: credentials are stored whole.", fields={missing: ["is missing"]})
     return {
-        "api_key": api_key, "api_secret": api_secret, "passphrase": extra or None, "key_hint": key_hint(api_key),
-        "credentials_version": 1, "credentials_updated_at": timezone.now(),
+        "api_key": api_key,
+        "api_secret": api_secret,
+        "passphrase": extra or None,
+        "key_hint": key_hint(api_key),
+        "credentials_version": 1,
+        "credentials_updated_at": timezone.now(),
     }
 
 
@@ -161,6 +184,7 @@ def _explain(error: IntegrityError, *, name: str = "", label: str = "") -> Excep
         labelled = f" with the label '{label}'" if label else ""
         return InvalidInput(
             f"The client already has a connector '{name}'{labelled}; tell several of one exchange apart by label.",
-            code="duplicate_connector", fields={"label": ["already taken"]},
+            code="duplicate_connector",
+            fields={"label": ["already taken"]},
         )
     return error

@@ -17,8 +17,13 @@ CHANGEABLE = ("name", "email", "tier", "settings", "management_mode", "status")
 
 
 def create_client(
-    *, scope: Scope, name: str, account_identifier: str = "", wallets: list[dict[str, str]] | None = None,
-    connectors: list[dict[str, str]] | None = None, **fields: Any,
+    *,
+    scope: Scope,
+    name: str,
+    account_identifier: str = "",
+    wallets: list[dict[str, str]] | None = None,
+    connectors: list[dict[str, str]] | None = None,
+    **fields: Any,
 ) -> UUID:
     """Make a client with its wallets and connectors, all or nothing. Raises InvalidInput."""
     identifier = _identifier(name, account_identifier)
@@ -38,7 +43,9 @@ def update_client(*, scope: Scope, client_id: UUID, changes: dict[str, Any]) -> 
     """Change what ``changes`` names. Raises NotFound, InvalidInput."""
     unknown = sorted(set(changes) - {*CHANGEABLE, "account_identifier"})
     if unknown:
-        raise InvalidInput(f"{', '.join(unknown)} cannot be changed.", fields={name: ["cannot be changed"] for name in unknown})
+        raise InvalidInput(
+            f"{', '.join(unknown)} cannot be changed.", fields={name: ["cannot be changed"] for name in unknown}
+        )
     if "account_identifier" in changes:
         check_account_identifier(changes["account_identifier"])
     try:
@@ -75,7 +82,8 @@ def _identifier(name: str, given: str) -> str:
 def _taken(error: IntegrityError, identifier: str) -> Exception:
     if "clients_account_identifier_key" in str(error):
         return InvalidInput(
-            f"Account identifier '{identifier}' already exists", code="duplicate_account_identifier",
+            f"Account identifier '{identifier}' already exists",
+            code="duplicate_account_identifier",
             fields={"account_identifier": ["already exists"]},
         )
     return error

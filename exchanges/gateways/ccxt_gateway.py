@@ -237,9 +237,7 @@ class ExchangeGateway:
             raise problem  # outside the except block: ccxt's error, with its signed address, is not chained to it
         return result  # type: ignore[no-any-return]
 
-    def _tolerated(
-        self, wire: Wire, result: Any, problem: GatewayError | None
-    ) -> tuple[Any, GatewayError | None]:
+    def _tolerated(self, wire: Wire, result: Any, problem: GatewayError | None) -> tuple[Any, GatewayError | None]:
         """A refusal is a no. An error that brought no answer is none, also where ccxt swallowed it."""
         lost = [failure for failure in wire.failures if _is_no_answer(failure[1])]
         if lost:
@@ -317,4 +315,3 @@ def _is_no_answer(heard: errors.Heard) -> bool:
     """Whether nothing readable came: a swallowed error of this kind proves nothing about the account."""
     status = heard.status
     return status is None or status >= _SERVER_ERROR or status == _TOO_MANY or not heard.is_readable
-

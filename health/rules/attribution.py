@@ -29,9 +29,7 @@ class Attributed:
     future_at: datetime | None = None
 
 
-def attribute(
-    trades: Sequence[Trade], *, order_prefix: str, rivals: Sequence[Rival], now: datetime
-) -> Attributed:
+def attribute(trades: Sequence[Trade], *, order_prefix: str, rivals: Sequence[Rival], now: datetime) -> Attributed:
     """Which of the account's trades on the pair are surely this bot's, and which cannot be told."""
     newest_first = sorted(trades, key=lambda trade: (trade.executed_at, trade.exchange_trade_id), reverse=True)
     own: list[Trade] = []

@@ -32,10 +32,16 @@ def trade_rows(trades: tuple[Trade, ...]) -> list[dict[str, Any]]:
     """Trades as they are stored and shown: money as exact decimal strings, instants with Z."""
     return [
         {
-            "id": trade.exchange_trade_id, "order_id": trade.order_id, "client_order_id": trade.client_order_id,
-            "symbol": trade.symbol, "side": str(trade.side), "price": f"{trade.price:f}",
-            "quantity": f"{trade.quantity:f}", "notional": f"{trade.notional:f}",
-            "fee": None if trade.fee is None else f"{trade.fee:f}", "fee_currency": trade.fee_currency,
+            "id": trade.exchange_trade_id,
+            "order_id": trade.order_id,
+            "client_order_id": trade.client_order_id,
+            "symbol": trade.symbol,
+            "side": str(trade.side),
+            "price": f"{trade.price:f}",
+            "quantity": f"{trade.quantity:f}",
+            "notional": f"{trade.notional:f}",
+            "fee": None if trade.fee is None else f"{trade.fee:f}",
+            "fee_currency": trade.fee_currency,
             "executed_at": instant(trade.executed_at),
         }
         for trade in trades

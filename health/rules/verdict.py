@@ -44,9 +44,7 @@ def judge(*, evidence: Evidence, limits: Limits, now: datetime) -> Verdict:
     return verdict
 
 
-def _by_probes(
-    *, evidence: Evidence, heartbeat: Heartbeat | None, limits: Limits, now: datetime
-) -> Verdict:
+def _by_probes(*, evidence: Evidence, heartbeat: Heartbeat | None, limits: Limits, now: datetime) -> Verdict:
     if evidence.trades.outcome != TradesOutcome.READ:
         return _without_trades(evidence.trades, heartbeat=heartbeat, now=now)
     own = _by_newest(_newest(evidence, now=now), evidence=evidence, limits=limits, now=now)

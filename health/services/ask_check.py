@@ -50,7 +50,8 @@ def await_check(*, scope: Scope, request_id: UUID, until_s: float) -> None:
             raise NotReady(error, code="check_failed", retry_after_s=5)
         if time.monotonic() >= until_s:
             raise NotReady(
-                "The check was not finished in time; it goes on, so look again shortly.", code="check_pending",
+                "The check was not finished in time; it goes on, so look again shortly.",
+                code="check_pending",
                 retry_after_s=5,
             )
         assert_no_transaction()

@@ -90,7 +90,11 @@ def keys_of(subjects: Sequence[Subject]) -> tuple[dict[UUID, Key], dict[UUID, Tr
 
 
 def gather(
-    *, subjects: Sequence[Subject], keys: dict[UUID, Key], gateways: Gateways, clock: Callable[[], datetime],
+    *,
+    subjects: Sequence[Subject],
+    keys: dict[UUID, Key],
+    gateways: Gateways,
+    clock: Callable[[], datetime],
     until_s: float,
 ) -> dict[UUID, Gathered]:
     """What was seen of each bot that has a key; a bot whose turn did not come by ``until_s`` (monotonic) is missing."""
@@ -168,12 +172,17 @@ def _of_bot(subject: Subject, answer: Answer) -> Gathered:
     if answer.outcome != TradesOutcome.READ:
         seen = TradesSeen(answer.outcome, answer.detail, where, asked_at=answer.asked_at)
         return Gathered(seen, Attributed(), False, answer.asked_at)
-    whose = attribute(
-        answer.trades, order_prefix=subject.order_prefix, rivals=subject.rivals, now=answer.asked_at
-    )
+    whose = attribute(answer.trades, order_prefix=subject.order_prefix, rivals=subject.rivals, now=answer.asked_at)
     seen = TradesSeen(
-        TradesOutcome.READ, "", where, newest_at=_newest(whose.own), shared_at=_newest(whose.shared),
-        future_at=whose.future_at, count=len(whose.own), rivals=whose.rivals, asked_at=answer.asked_at,
+        TradesOutcome.READ,
+        "",
+        where,
+        newest_at=_newest(whose.own),
+        shared_at=_newest(whose.shared),
+        future_at=whose.future_at,
+        count=len(whose.own),
+        rivals=whose.rivals,
+        asked_at=answer.asked_at,
     )
     return Gathered(seen, whose, len(answer.trades) >= NEWEST, answer.asked_at)
 

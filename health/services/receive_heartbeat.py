@@ -89,8 +89,13 @@ def _store(bot: Bot, heartbeat: GivenHeartbeat, *, limits: Limits, now: datetime
         "VALUES (%(bot)s, %(client)s, %(now)s, %(word)s, %(metadata)s::jsonb, 'unknown', 'Not checked yet.', "
         "'[]', '{}', '[]') ON CONFLICT (bot_id) DO UPDATE SET last_heartbeat_at = excluded.last_heartbeat_at, "
         "heartbeat_status = excluded.heartbeat_status, heartbeat_metadata = excluded.heartbeat_metadata",
-        {"bot": bot.id, "client": bot.client_id, "now": now, "word": str(heartbeat.word),
-         "metadata": exact_json(heartbeat.metadata)},
+        {
+            "bot": bot.id,
+            "client": bot.client_id,
+            "now": now,
+            "word": str(heartbeat.word),
+            "metadata": exact_json(heartbeat.metadata),
+        },
     )
     at, word = before or (None, "")
     return word != heartbeat.word or at is None or not is_fresh(at, limits=limits, now=now)
@@ -107,5 +112,3 @@ def _condemn(bot: Bot, *, limits: Limits, now: datetime) -> None:
             "last_known_status = NULL, last_known_at = NULL WHERE bot_id = %(bot)s AND status <> 'error'",
             {"bot": bot.id, "now": now, "message": verdict.message},
         )
-
-

@@ -55,8 +55,13 @@ def claim_due_bots(*, now: datetime, limit: int = MOST_AT_ONCE) -> dict[str, lis
     groups: dict[str, list[UUID]] = defaultdict(list)
     with system_scope("health").transaction():
         interval = timedelta(seconds=selectors.check_interval_s())
-        params = {"now": now, "interval": interval, "limit": limit, "stop_grace": STOP_GRACE,
-                  "heartbeat": selectors.thresholds().heartbeat}
+        params = {
+            "now": now,
+            "interval": interval,
+            "limit": limit,
+            "stop_grace": STOP_GRACE,
+            "heartbeat": selectors.thresholds().heartbeat,
+        }
         # An interval that was made shorter acts at once.
         run("UPDATE bot_health SET due_at = %(now)s + %(interval)s WHERE due_at > %(now)s + %(interval)s", params)
         for bot_id, connector_name in fetch_all(_CLAIM, params):
@@ -65,8 +70,13 @@ def claim_due_bots(*, now: datetime, limit: int = MOST_AT_ONCE) -> dict[str, lis
 
 
 def check_bots(
-    *, bot_ids: Sequence[UUID], gateways: Gateways, clock: Callable[[], datetime], actor: str = "system:health",
-    waits_for_keys: bool = True, budget_s: float = CYCLE_BUDGET_S,
+    *,
+    bot_ids: Sequence[UUID],
+    gateways: Gateways,
+    clock: Callable[[], datetime],
+    actor: str = "system:health",
+    waits_for_keys: bool = True,
+    budget_s: float = CYCLE_BUDGET_S,
 ) -> set[UUID]:
     """Look at these bots and store the verdicts; returns the bots whose row was written.
 
@@ -80,8 +90,11 @@ def check_bots(
     with _holding(set(keys.values()) if waits_for_keys else set()) as busy:
         free = {bot_id: key for bot_id, key in keys.items() if key not in busy}
         gathered = gather(subjects=found, keys=free, gateways=gateways, clock=clock, until_s=until_s)
-        checks = [_check(subject, gathered.get(subject.bot_id), unasked, clock) for subject in found
-                  if subject.bot_id in gathered or subject.bot_id in unasked]
+        checks = [
+            _check(subject, gathered.get(subject.bot_id), unasked, clock)
+            for subject in found
+            if subject.bot_id in gathered or subject.bot_id in unasked
+        ]
         written = record_verdicts(checks, actor=actor)
     _look_again([bot_id for bot_id in free if bot_id not in gathered], at=clock())
     _look_again([bot_id for bot_id in keys if bot_id not in free], at=clock() + BUSY_KEY_WAIT)

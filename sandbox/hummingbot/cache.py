@@ -36,7 +36,7 @@ class Cache:
     def discover(self, containers: list[str], now_s: float) -> None:
         """One round of the discovery loop: who is listed from now on. Whoever leaves is forgotten wholly."""
         talking = self.talking(now_s)
-        found = {name: "docker" for name in containers}
+        found = dict.fromkeys(containers, "docker")
         found |= {name: "mqtt" for name in talking if name not in found}
         listed = {name: self.active.get(name, source) for name, source in found.items() if name not in self.stopping}
         for name in set(self.active) - set(listed):

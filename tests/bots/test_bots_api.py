@@ -65,7 +65,8 @@ def test_says_why_a_bot_is_refused(cast: Cast, change: dict[str, Any], said: str
 
 
 def test_keeps_every_digit_of_a_config(cast: Cast) -> None:
-    raw = b'{"name":"x","account":"client_acme","connector":"kucoin","pair":"A/B","strategy":"mine","config":{"p":0.100000000000000000001,"n":12345678901234567890}}'
+    raw = b'{"name":"x","account":"client_acme","connector":"kucoin","pair":"A/B","strategy":"mine",'
+    raw += b'"config":{"p":0.100000000000000000001,"n":12345678901234567890}}'
     made = cast.operator("POST", "/bots/create", raw)
     text = cast.operator.http.get(f"/bots/{made.body['id']}", headers={"Authorization": f"Bearer {cast.operator.key}"})
     assert b"0.100000000000000000001" in text.content and b"12345678901234567890" in text.content
@@ -78,7 +79,7 @@ def test_keeps_every_digit_of_a_config(cast: Cast) -> None:
 
 def test_lists_by_account_search_status_health_and_kind(cast: Cast) -> None:
     cast.operator.post("/bots/create", GOOD)
-    names = lambda query: [b["name"] for b in cast.operator.get(f"/bots{query}").body["bots"]]  # noqa: E731
+    names = lambda query: [b["name"] for b in cast.operator.get(f"/bots{query}").body["bots"]]
     assert names("") == ["acme maker", "globex maker", "Sharp Spread"]
     assert names("?account=client_acme") == ["acme maker", "Sharp Spread"]
     assert names("?account=nobody") == names("?search=%25") == names("?status=running") == names("?kind=arena") == []

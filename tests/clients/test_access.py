@@ -14,13 +14,35 @@ from ground.scope import Scope, assert_no_transaction
 from ground.sql import fetch_all
 from tests.fixtures import EVM, Caller, Cast, make_key
 
-READS = ["/clients", "/clients/{client}", f"/clients/by-wallet/{EVM}", "/bots", "/bots/{bot}", "/bots/{bot}/health",
-         "/bots/{bot}/health/history", "/bots/{bot}/stats", "/bots/{bot}/trades", "/bots/{bot}/timeline",
-         "/bots/health/summary", "/metrics"]
-WRITES = [("POST", "/clients/create"), ("PUT", "/clients/{client}"), ("PUT", "/clients/{client}/wallet"),
-          ("PUT", "/clients/{client}/connector"), ("DELETE", "/clients/{client}"), ("POST", "/bots/create"),
-          ("PUT", "/bots/{bot}"), ("DELETE", "/bots/{bot}"), ("POST", "/bots/{bot}/start"), ("POST", "/bots/{bot}/stop"),
-          ("POST", "/bots/{bot}/clone"), ("POST", "/bots/{bot}/health/check"), ("POST", "/bots/heartbeat")]
+READS = [
+    "/clients",
+    "/clients/{client}",
+    f"/clients/by-wallet/{EVM}",
+    "/bots",
+    "/bots/{bot}",
+    "/bots/{bot}/health",
+    "/bots/{bot}/health/history",
+    "/bots/{bot}/stats",
+    "/bots/{bot}/trades",
+    "/bots/{bot}/timeline",
+    "/bots/health/summary",
+    "/metrics",
+]
+WRITES = [
+    ("POST", "/clients/create"),
+    ("PUT", "/clients/{client}"),
+    ("PUT", "/clients/{client}/wallet"),
+    ("PUT", "/clients/{client}/connector"),
+    ("DELETE", "/clients/{client}"),
+    ("POST", "/bots/create"),
+    ("PUT", "/bots/{bot}"),
+    ("DELETE", "/bots/{bot}"),
+    ("POST", "/bots/{bot}/start"),
+    ("POST", "/bots/{bot}/stop"),
+    ("POST", "/bots/{bot}/clone"),
+    ("POST", "/bots/{bot}/health/check"),
+    ("POST", "/bots/heartbeat"),
+]
 PUBLIC = ["/", "/health", "/livez", "/readyz", "/api/schema", "/api/docs", "/admin/login/"]
 
 
@@ -53,8 +75,10 @@ def test_globex_meets_nothing_of_acme(cast: Cast) -> None:
         assert answer.status in (400, 403, 404), (method, path, answer.body)
     for query in ("?account=client_acme", "?search=acme", "?limit=500", "?status=created", f"?cursor={'x' * 8}"):
         assert "acme" not in str(globex.get("/bots" + query).body), query
-    foreign = globex.post("/bots/create", {"name": "n", "account": "client_acme", "connector": "kucoin", "pair": "A/B",
-                                           "strategy": "spread"})
+    foreign = globex.post(
+        "/bots/create",
+        {"name": "n", "account": "client_acme", "connector": "kucoin", "pair": "A/B", "strategy": "spread"},
+    )
     assert foreign.status == 400 and foreign.body["detail"] == "No client found with account_identifier 'client_acme'"
     acme_connector = cast.operator.get(f"/clients/{cast.acme}").body["connectors"][0]["id"]
     mine = {"name": "n", "account": "client_globex", "connector": "kucoin", "pair": "BTC/USDT", "strategy": "spread"}
@@ -137,8 +161,14 @@ def test_the_database_itself_hides_other_tenants(cast: Cast) -> None:
 
 @pytest.mark.parametrize(
     "statement",
-    ["UPDATE audit_log SET actor = 'x'", "DELETE FROM audit_log", "SELECT digest FROM api_keys", "DELETE FROM clients",
-     "UPDATE bots SET client_id = gen_random_uuid()", "INSERT INTO clients (id, name) VALUES (gen_random_uuid(), 'x')"],
+    [
+        "UPDATE audit_log SET actor = 'x'",
+        "DELETE FROM audit_log",
+        "SELECT digest FROM api_keys",
+        "DELETE FROM clients",
+        "UPDATE bots SET client_id = gen_random_uuid()",
+        "INSERT INTO clients (id, name) VALUES (gen_random_uuid(), 'x')",
+    ],
 )
 def test_the_client_role_may_not(cast: Cast, statement: str) -> None:
     from django.db import DatabaseError
@@ -156,8 +186,20 @@ def test_the_audit_cannot_be_changed_even_by_its_owner(cast: Cast) -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    [b"{", b"[]", b"null", b'"x"', b"\xff\xfe", b"[" * 5000, b'{"a":' * 100 + b"1" + b"}" * 100, b'{"name":"\\u0000"}',
-     b'{"name":"\\ud800"}', b'{"name":NaN}', b'{"name":"a","name":"b"}', b'{"name":' + b"9" * 5000 + b"}"],
+    [
+        b"{",
+        b"[]",
+        b"null",
+        b'"x"',
+        b"\xff\xfe",
+        b"[" * 5000,
+        b'{"a":' * 100 + b"1" + b"}" * 100,
+        b'{"name":"\\u0000"}',
+        b'{"name":"\\ud800"}',
+        b'{"name":NaN}',
+        b'{"name":"a","name":"b"}',
+        b'{"name":' + b"9" * 5000 + b"}",
+    ],
 )
 def test_malformed_bodies_get_a_sentence(cast: Cast, raw: Any) -> None:
     answer = cast.operator("POST", "/clients/create", raw)
@@ -166,8 +208,13 @@ def test_malformed_bodies_get_a_sentence(cast: Cast, raw: Any) -> None:
 
 def test_too_large_and_wrong_type_have_their_own_status(cast: Cast) -> None:
     assert cast.operator("POST", "/clients/create", b'{"name":"' + b"x" * 1_100_000 + b'"}').status == 413
-    wrong = cast.operator.http.generic("POST", "/clients/create", b"name=x", content_type="text/plain",
-                                       headers={"Authorization": f"Bearer {cast.operator.key}"})
+    wrong = cast.operator.http.generic(
+        "POST",
+        "/clients/create",
+        b"name=x",
+        content_type="text/plain",
+        headers={"Authorization": f"Bearer {cast.operator.key}"},
+    )
     assert wrong.status_code == 415 and wrong.json()["code"] == "unsupported_media_type"
     assert cast.operator("PATCH", "/clients", {}).status == 405
     assert cast.operator.get("/no/such/path").status == 404

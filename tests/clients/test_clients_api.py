@@ -17,11 +17,18 @@ CLIENT_FIELDS = (
 
 
 def test_creates_a_client_with_wallet_and_connector_in_one_go(cast: Cast) -> None:
-    answer = cast.operator.post("/clients/create", {
-        "name": "Sharp Foundation", "email": "ops@sharp.example", "settings": {"ratio": 0.1},
-        "wallets": [{"chain": "solana", "address": SOLANA}],
-        "connectors": [{"name": "KuCoin", "label": "main", "api_key": "abcd0123456789wxyz", "api_secret": "s", "memo": "m"}],
-    })
+    answer = cast.operator.post(
+        "/clients/create",
+        {
+            "name": "Sharp Foundation",
+            "email": "ops@sharp.example",
+            "settings": {"ratio": 0.1},
+            "wallets": [{"chain": "solana", "address": SOLANA}],
+            "connectors": [
+                {"name": "KuCoin", "label": "main", "api_key": "abcd0123456789wxyz", "api_secret": "s", "memo": "m"}
+            ],
+        },
+    )
     assert answer.status == 201, answer.body
     body = answer.body
     assert set(CLIENT_FIELDS) <= set(body)
@@ -30,17 +37,26 @@ def test_creates_a_client_with_wallet_and_connector_in_one_go(cast: Cast) -> Non
     assert body["settings"] == {"ratio": 0.1}
     [connector] = body["connectors"]
     assert connector | {"id": "", "created_at": ""} == {
-        "id": "", "name": "kucoin", "label": "main", "has_credentials": True, "key_hint": "abcd…wxyz", "created_at": ""
+        "id": "",
+        "name": "kucoin",
+        "label": "main",
+        "has_credentials": True,
+        "key_hint": "abcd…wxyz",
+        "created_at": "",
     }
     assert body["created_at"].endswith("Z")
     assert cast.operator.get(f"/clients/{body['id']}").body == body
 
 
 def test_leaves_nothing_behind_when_one_part_is_refused(cast: Cast) -> None:
-    answer = cast.operator.post("/clients/create", {
-        "name": "Half", "wallets": [{"chain": "solana", "address": SOLANA}],
-        "connectors": [{"name": "kucoin", "api_key": "only"}],
-    })
+    answer = cast.operator.post(
+        "/clients/create",
+        {
+            "name": "Half",
+            "wallets": [{"chain": "solana", "address": SOLANA}],
+            "connectors": [{"name": "kucoin", "api_key": "only"}],
+        },
+    )
     assert answer.status == 400 and "api_secret" in answer.body["detail"]
     assert not Client.objects.filter(name="Half").exists()
     assert cast.operator.get(f"/clients/by-wallet/{SOLANA}").status == 404
@@ -117,7 +133,9 @@ def test_new_credentials_count_a_version_and_store_no_plain_text(cast: Cast) -> 
 
 
 def test_a_client_changes_its_name_but_not_what_operators_decide(cast: Cast) -> None:
-    changed = cast.acme_manages.put(f"/clients/{cast.acme}", {"name": "Acme & Co", "tier": "gold", "status": "suspended"})
+    changed = cast.acme_manages.put(
+        f"/clients/{cast.acme}", {"name": "Acme & Co", "tier": "gold", "status": "suspended"}
+    )
     assert changed.body["name"] == "Acme & Co"
     assert changed.body["tier"] == "standard" and changed.body["status"] == "active"
     assert cast.acme_reads.put(f"/clients/{cast.acme}", {"name": "no"}).status == 403
@@ -153,9 +171,10 @@ def test_deletes_a_client_so_that_a_new_one_may_take_its_place_and_gets_none_of_
         assert cast.operator.get(path).status == 404
     assert "acme" not in str(cast.operator.get("/clients").body) + str(cast.operator.get("/bots").body)
     assert cast.acme_manages.get("/bots").status == 401
-    heir = cast.operator.post("/clients/create", {
-        "name": "Acme again", "account_identifier": "client_acme", "wallets": [{"chain": "evm", "address": EVM}]
-    })
+    heir = cast.operator.post(
+        "/clients/create",
+        {"name": "Acme again", "account_identifier": "client_acme", "wallets": [{"chain": "evm", "address": EVM}]},
+    )
     assert heir.status == 201 and heir.body["connectors"] == []
     assert cast.operator.get("/bots?account=client_acme").body["bots"] == []
     old = Connector.objects.get(client_id=cast.acme)
@@ -179,9 +198,19 @@ def test_refuses_to_delete_a_client_whose_bot_runs_unless_an_operator_insists(ca
 @pytest.mark.parametrize(
     "body",
     [
-        {}, {"name": ""}, {"name": "   "}, {"name": 5}, {"name": ["x"]}, {"name": "x" * 201}, {"name": "x", "settings": []},
-        {"name": "x", "email": "nope"}, {"name": "x", "wallets": {}}, {"name": "x", "wallets": [{"chain": "evm"}]},
-        {"name": "x", "connectors": ["kucoin"]}, {"name": "株式会社"}, {"name": "x", "account_identifier": "a b"},
+        {},
+        {"name": ""},
+        {"name": "   "},
+        {"name": 5},
+        {"name": ["x"]},
+        {"name": "x" * 201},
+        {"name": "x", "settings": []},
+        {"name": "x", "email": "nope"},
+        {"name": "x", "wallets": {}},
+        {"name": "x", "wallets": [{"chain": "evm"}]},
+        {"name": "x", "connectors": ["kucoin"]},
+        {"name": "株式会社"},
+        {"name": "x", "account_identifier": "a b"},
         {"name": "x", "account_identifier": "admin"},
     ],
 )

@@ -42,7 +42,9 @@ def test_makes_an_identifier_from_a_name(name: str, made: str) -> None:
     assert account_identifier_from_name(name) == made
 
 
-@pytest.mark.parametrize("text", ["ab", "a" * 64, "Client", "client sharp", "client-sharp", "", "client_é", "a\n", "admin"])
+@pytest.mark.parametrize(
+    "text", ["ab", "a" * 64, "Client", "client sharp", "client-sharp", "", "client_é", "a\n", "admin"]
+)
 def test_refuses_what_is_no_identifier(text: str) -> None:
     with pytest.raises(InvalidInput):
         check_account_identifier(text)

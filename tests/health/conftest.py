@@ -81,8 +81,15 @@ def monitor(sandbox: Sandbox, cast: Cast) -> Monitor:
 
 
 def give_second_connector(cast: Cast, *, api_key: str) -> UUID:
-    put_connector(scope=OPERATOR, client_id=cast.acme, name="kucoin", label="second", api_key=api_key,
-                  api_secret="second-secret", memo="second-memo")
+    put_connector(
+        scope=OPERATOR,
+        client_id=cast.acme,
+        name="kucoin",
+        label="second",
+        api_key=api_key,
+        api_secret="second-secret",
+        memo="second-memo",
+    )
     return Connector.objects.get(client_id=cast.acme, label="second").id
 
 

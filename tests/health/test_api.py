@@ -21,8 +21,18 @@ from tests.fixtures import OPERATOR, Cast, make_bot
 from tests.health.conftest import Monitor, health_of, logs_of
 
 HEALTH_FIELDS = {
-    "bot_id", "name", "status", "health_status", "health_message", "last_known", "last_trade_time", "last_heartbeat",
-    "status_updated_at", "checked_at", "evidence", "thresholds",
+    "bot_id",
+    "name",
+    "status",
+    "health_status",
+    "health_message",
+    "last_known",
+    "last_trade_time",
+    "last_heartbeat",
+    "status_updated_at",
+    "checked_at",
+    "evidence",
+    "thresholds",
 }
 
 
@@ -58,7 +68,10 @@ def test_shows_a_bots_health_with_its_evidence(monitor: Monitor, cast: Cast):
     assert shown.keys() >= HEALTH_FIELDS
     assert (shown["health_status"], shown["color"], shown["status"]) == ("healthy", "green", "running")
     assert shown["thresholds"] == {
-        "stale_minutes": 30, "stopped_minutes": 120, "heartbeat_minutes": 15, "source": "environment"
+        "stale_minutes": 30,
+        "stopped_minutes": 120,
+        "heartbeat_minutes": 15,
+        "source": "environment",
     }
     trades = shown["evidence"][0]
     assert (trades["probe"], trades["outcome"], trades["decided"]) == ("trades", "read", True)
@@ -92,7 +105,8 @@ def test_says_so_when_the_bot_that_a_person_checks_does_not_run(monitor: Monitor
     monitor.traded(5)
     trades = cast.acme_manages.post(f"/bots/{cast.acme_bot}/health/check").body
     assert (trades["health_status"], trades["health_message"]) == (
-        "healthy", "Traded 5 min ago. It was never started here."
+        "healthy",
+        "Traded 5 min ago. It was never started here.",
     )
     monitor.start(cast.acme_bot)
     stop_bot(scope=OPERATOR, bot_id=cast.acme_bot, now=timezone.now())
@@ -101,9 +115,7 @@ def test_says_so_when_the_bot_that_a_person_checks_does_not_run(monitor: Monitor
     assert stopped["evidence"][0]["outcome"] == "read"
 
 
-def test_answers_503_when_no_worker_gets_to_the_check(
-    monitor: Monitor, cast: Cast, monkeypatch: pytest.MonkeyPatch
-):
+def test_answers_503_when_no_worker_gets_to_the_check(monitor: Monitor, cast: Cast, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("health.api.CHECK_WAIT_S", 0.2)
     monkeypatch.setattr(ask_check.current_app, "send_task", lambda *_, **__: None)
     answer = cast.acme_manages.post(f"/bots/{cast.acme_bot}/health/check")
@@ -236,8 +248,18 @@ def test_finds_a_bot_by_the_number_it_had_in_the_old_system(cast: Cast):
 @pytest.mark.parametrize(
     "body",
     [
-        {}, {"bot_id": None}, {"bot_id": True}, {"bot_id": []}, {"bot_id": ""}, {"bot_id": 1.5}, {"bot_id": "x" * 300},
-        {"status": "dancing"}, {"status": 1}, {"status": ""}, {"metadata": []}, {"metadata": "x"},
+        {},
+        {"bot_id": None},
+        {"bot_id": True},
+        {"bot_id": []},
+        {"bot_id": ""},
+        {"bot_id": 1.5},
+        {"bot_id": "x" * 300},
+        {"status": "dancing"},
+        {"status": 1},
+        {"status": ""},
+        {"metadata": []},
+        {"metadata": "x"},
         {"metadata": {"x": "y" * 9000}},
     ],
 )
@@ -311,5 +333,3 @@ def test_lets_only_its_own_client_see_a_health_row_in_the_database(monitor: Moni
     with globex.transaction():
         assert not BotHealthLog.objects.exists()
         assert list(BotHealth.objects.values_list("client_id", flat=True)) == [cast.globex]
-
-

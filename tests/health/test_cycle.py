@@ -50,8 +50,15 @@ def test_says_stopped_where_the_exchange_has_no_trade_at_all(monitor: Monitor):
 @pytest.mark.parametrize(
     "fault",
     [
-        {"fault": "html"}, {"fault": "html", "status": 503}, {"fault": "empty"}, {"fault": "garbage"}, {"fault": "cut"},
-        {"fault": "server_error"}, {"fault": "drop"}, {"fault": "rate_limit"}, {"fault": "latency", "seconds": 4},
+        {"fault": "html"},
+        {"fault": "html", "status": 503},
+        {"fault": "empty"},
+        {"fault": "garbage"},
+        {"fault": "cut"},
+        {"fault": "server_error"},
+        {"fault": "drop"},
+        {"fault": "rate_limit"},
+        {"fault": "latency", "seconds": 4},
     ],
     ids=lambda fault: "-".join(str(v) for v in fault.values()),
 )
@@ -322,7 +329,8 @@ def test_checks_twice_without_harm_when_a_task_comes_again(monitor: Monitor, mon
     tasks.check_exchange("kucoin", [str(bot)])
     tasks.check_exchange("kucoin", [str(bot)])
     assert [(log.previous_status, log.new_status) for log in logs_of(bot)[1:]] == [
-        ("unknown", "healthy"), ("healthy", "healthy")
+        ("unknown", "healthy"),
+        ("healthy", "healthy"),
     ]
 
 
@@ -335,7 +343,8 @@ def test_forgets_old_checks_and_keeps_old_changes(monitor: Monitor):
     monitor.check(bot)
     thin_checks(scope=OPERATOR, now=timezone.now())
     assert [(log.previous_status, log.new_status) for log in logs_of(bot)] == [
-        ("unknown", "healthy"), ("healthy", "healthy")
+        ("unknown", "healthy"),
+        ("healthy", "healthy"),
     ]
 
 
@@ -384,8 +393,10 @@ def test_judges_a_hummingbot_bot_from_its_confirmed_start(monitor: Monitor, cast
         BotHealth.objects.filter(bot_id=bot).update(confirmed_start_at=confirmed)
         spoken.append((monitor.check(bot).status, health_of(bot).message.split(" (")[0]))
     assert spoken == [
-        ("unknown", "Started 2 min ago, no trade yet."), ("stale", "No trade since its start 30 min ago"),
-        ("stopped", "No trade since its start 2 h 12 min ago"), ("stopped", "No trade for 2 h 30 min"),
+        ("unknown", "Started 2 min ago, no trade yet."),
+        ("stale", "No trade since its start 30 min ago"),
+        ("stopped", "No trade since its start 2 h 12 min ago"),
+        ("stopped", "No trade for 2 h 30 min"),
     ]
 
 

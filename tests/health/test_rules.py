@@ -21,8 +21,16 @@ NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 def trade(minutes_ago: float, *, order: str | None = None, side: Side = Side.BUY, price: str = "10") -> Trade:
     return Trade(
-        exchange_trade_id=f"t{minutes_ago}", order_id="1", client_order_id=order, symbol="BTC/USDT", side=side,
-        price=Decimal(price), quantity=Decimal(2), notional=Decimal(price) * 2, fee=None, fee_currency=None,
+        exchange_trade_id=f"t{minutes_ago}",
+        order_id="1",
+        client_order_id=order,
+        symbol="BTC/USDT",
+        side=side,
+        price=Decimal(price),
+        quantity=Decimal(2),
+        notional=Decimal(price) * 2,
+        fee=None,
+        fee_currency=None,
         executed_at=NOW - timedelta(minutes=minutes_ago),
     )
 
@@ -47,8 +55,14 @@ def own_and_shared(
         ("", (Rival("B", until=NOW - timedelta(hours=9)),), ["t1", "t2", "t3"], []),
     ],
     ids=[
-        "alone", "alone with a mark", "nothing tells", "own mark", "the rival's mark", "both marks",
-        "rival stopped between", "rival stopped long ago",
+        "alone",
+        "alone with a mark",
+        "nothing tells",
+        "own mark",
+        "the rival's mark",
+        "both marks",
+        "rival stopped between",
+        "rival stopped long ago",
     ],
 )
 def test_gives_trades_to_the_bot_that_surely_made_them(prefix, rivals, own, shared):
@@ -84,8 +98,12 @@ DEFAULT = Limits(timedelta(minutes=30), timedelta(minutes=120), timedelta(minute
 @pytest.mark.parametrize(
     ("stale", "stopped", "expected"),
     [
-        (None, None, (30, 120, "environment")), (5, None, (5, 120, "bot")), (None, 600, (30, 600, "bot")),
-        (300, None, (300, 300, "bot")), (None, 10, (10, 10, "bot")), ("0.5", "1.5", (0.5, 1.5, "bot")),
+        (None, None, (30, 120, "environment")),
+        (5, None, (5, 120, "bot")),
+        (None, 600, (30, 600, "bot")),
+        (300, None, (300, 300, "bot")),
+        (None, 10, (10, 10, "bot")),
+        ("0.5", "1.5", (0.5, 1.5, "bot")),
     ],
 )
 def test_keeps_a_bots_limits_in_order(stale, stopped, expected):
@@ -96,8 +114,16 @@ def test_keeps_a_bots_limits_in_order(stale, stopped, expected):
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(-5, "0 s"), (0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h"), (7860, "2 h 11 min"),
-     (172800, "2 days")],
+    [
+        (-5, "0 s"),
+        (0, "0 s"),
+        (119, "119 s"),
+        (120, "2 min"),
+        (7199, "119 min"),
+        (7200, "2 h"),
+        (7860, "2 h 11 min"),
+        (172800, "2 days"),
+    ],
 )
 def test_says_spans_of_time_as_people_do(seconds, words):
     assert span(timedelta(seconds=seconds)) == words
@@ -105,8 +131,11 @@ def test_says_spans_of_time_as_people_do(seconds, words):
 
 def test_has_one_badge_for_every_verdict():
     assert {str(status): (badge.color, badge.label) for status, badge in BADGES.items()} == {
-        "healthy": ("green", "Running"), "stale": ("yellow", "Running (stale)"), "stopped": ("red", "Stopped"),
-        "error": ("orange", "Error"), "unknown": ("grey", "Unknown"),
+        "healthy": ("green", "Running"),
+        "stale": ("yellow", "Running (stale)"),
+        "stopped": ("red", "Stopped"),
+        "error": ("orange", "Error"),
+        "unknown": ("grey", "Unknown"),
     }
 
 

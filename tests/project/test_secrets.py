@@ -18,11 +18,13 @@ from django.test import Client as HttpClient
 from django.utils import timezone
 
 from bots.gateways.hummingbot import HummingbotGateway
+from bots.models import BotHealth
 from bots.services.reconcile_bots import reconcile_due
 from clients.models import Connector
 from exchanges.gateways.pool import open_gateways
 from ground.encrypted import _fernet
 from health.services.run_checks import check_bots
+from health.tasks import start_due_checks
 from sandbox.testing import start
 from tests.fixtures import Cast, make_bot
 
@@ -59,8 +61,12 @@ def test_no_planted_secret_is_found_anywhere(
         settings.HUMMINGBOT_API_URL = sandbox.hummingbot_url
         settings.HUMMINGBOT_API_USERNAME, settings.HUMMINGBOT_API_PASSWORD = "admin", "admin"
         sandbox.add_key("kucoin", KEY, SECRET, passphrase=MEMO)
-        made = ask("POST", "/clients/create", {"name": "Holder", "connectors": [{"name": "kucoin", **CREDENTIALS}]},
-                   **{"Idempotency-Key": "once"})
+        made = ask(
+            "POST",
+            "/clients/create",
+            {"name": "Holder", "connectors": [{"name": "kucoin", **CREDENTIALS}]},
+            **{"Idempotency-Key": "once"},
+        )
         holder = made.body["id"]
         connector = made.body["connectors"][0]["id"]
         bots = [make_bot("client_holder", runtime_kind="hummingbot", pair="BTC/USDT"), make_bot("client_holder")]
@@ -68,26 +74,47 @@ def test_no_planted_secret_is_found_anywhere(
             ask("POST", f"/bots/{bot}/start")
         gateway = HummingbotGateway(sandbox.hummingbot_url, "admin", "admin")
         reconcile_due(gateway=gateway)
+        BotHealth.objects.update(due_at=timezone.now())
+        start_due_checks()  # puts its tasks into the broker, where nobody takes them
         pool = open_gateways({"kucoin": sandbox.exchange_base}, timeout_s=5)
         for fault in (None, "revoked", "html", "server_error", "rate_limit"):
             if fault:
                 sandbox.fault("key:" + KEY if fault == "revoked" else "exchange:kucoin", fault)
             check_bots(bot_ids=bots, gateways=pool, clock=timezone.now)
             sandbox.clear_faults()
-        for wrong in ({"api_key": KEY}, {"api_key": [SECRET], "api_secret": SECRET}, {**CREDENTIALS, "passphrase": SECRET},
-                      {**CREDENTIALS, "label": "x" * 99}, {**CREDENTIALS, "name": "b@d"}):
+        for wrong in (
+            {"api_key": KEY},
+            {"api_key": [SECRET], "api_secret": SECRET},
+            {**CREDENTIALS, "passphrase": SECRET},
+            {**CREDENTIALS, "label": "x" * 99},
+            {**CREDENTIALS, "name": "b@d"},
+        ):
             ask("PUT", f"/clients/{holder}/connector", {"name": "kucoin", **wrong})
             ask("PUT", f"/clients/{holder}/connector/{connector}", wrong)
-        for path in ("/clients", f"/clients/{holder}", "/bots", *(f"/bots/{b}{part}" for b in bots for part in (
-            "", "/health", "/health/history", "/trades", "/stats", "/timeline")), "/metrics", "/api/schema", "/health"):
+        for path in (
+            "/clients",
+            f"/clients/{holder}",
+            "/bots",
+            *(
+                f"/bots/{b}{part}"
+                for b in bots
+                for part in ("", "/health", "/health/history", "/trades", "/stats", "/timeline")
+            ),
+            "/metrics",
+            "/api/schema",
+            "/health",
+        ):
             ask("GET", path)
         ask("DELETE", f"/clients/{holder}/connector/{connector}")
         assert sandbox.tape(api_key=KEY) is not None
 
     logging.getLogger("bots").debug("this log is read")
     texts = {
-        "answers": "\n".join(answers), "log": everything_logged.getvalue(), "database": _database(),
-        "broker": _broker(broker), "admin": _admin_pages(),
+        "answers": "\n".join(answers),
+        "log": everything_logged.getvalue(),
+        "database": _database(),
+        "broker": _broker(broker),
+        "admin": _admin_pages(),
     }
     for where, text in texts.items():
         assert len(text) > 200 or where == "log", where

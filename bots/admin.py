@@ -205,7 +205,10 @@ class BotAdmin(BridgeAdmin):
             )
         now, scope = timezone.now(), self.scope(request)
         self.act_on_all(
-            request, list(queryset), lambda bot: start_bot(scope=scope, bot_id=bot.id, now=now), done="told to start"
+            request,
+            list(queryset),
+            lambda bot: start_bot(scope=scope, bot_id=bot.id, now=now, wait=False),
+            done="told to start",
         )
         return None
 

@@ -10,7 +10,7 @@ from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
-from django.db.models import Count, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -27,7 +27,7 @@ from bots.services.find_connector import link_connectors
 from bridge_project.use_cases.delete import DELETED, delete_bot_or_stop_first, delete_client
 from bridge_project.use_cases.timeline import bot_timeline
 from clients.admin import ClientAdmin, ConnectorAdmin
-from clients.admin_base import ago, badge, confirmation
+from clients.admin_base import ago, badge, confirmation, count_of
 from clients.models import Client, Connector
 from ground.errors import BridgeError
 from ground.keyset import Page
@@ -50,9 +50,7 @@ class WholeClientAdmin(ClientAdmin):
     actions_detail = ("new_bot", "bots", "force_delete")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Client]:
-        return (
-            super().get_queryset(request).annotate(bots_n=Count("bots", filter=Q(bots__retired_at=None), distinct=True))
-        )
+        return super().get_queryset(request).annotate(bots_n=count_of(Bot.objects.filter(retired_at=None)))
 
     def connectors_changed(self, request: HttpRequest) -> None:
         link_connectors(scope=self.scope(request))
@@ -138,7 +136,7 @@ class WholeBotAdmin(HealthOfBots, BotAdmin):
             messages.error(request, error.message)
             return HttpResponseRedirect(self.page(object_id))
         context = self.admin_site.each_context(request) | {
-            "title": f"{bot.name}: everything that happened",
+            "title": "Timeline",
             "opts": self.opts,
             "bot": bot,
             "events": json.loads(found["rows"]),

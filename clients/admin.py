@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Count, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -18,7 +18,7 @@ from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 
 from clients import admin_audit  # noqa: F401 - registers the audit's page
-from clients.admin_base import NOTHING, BridgeAdmin, RefusableForm, SecretInput, ago, badge, confirmation
+from clients.admin_base import NOTHING, BridgeAdmin, RefusableForm, SecretInput, ago, badge, confirmation, count_of
 from clients.models import ApiKey, Client, Connector, Wallet
 from clients.rules.words import ClientStatus, KeyKind, KeyScope
 from clients.services import manage_accounts
@@ -113,8 +113,8 @@ class ClientAdmin(BridgeAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Client]:
         rows: QuerySet[Client] = super().get_queryset(request)
         return rows.filter(retired_at=None).annotate(
-            wallets_n=Count("wallets", distinct=True),
-            connectors_n=Count("connectors", filter=Q(connectors__retired_at=None), distinct=True),
+            wallets_n=count_of(Wallet.objects.all()),
+            connectors_n=count_of(Connector.objects.filter(retired_at=None)),
         )
 
     def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.auth.models import Permission, User
 from django.test import Client as HttpClient
 from django.urls import reverse
 from django.utils import timezone
@@ -106,6 +107,27 @@ def test_strangers_are_sent_to_sign_in(cast: Cast) -> None:
     assert stranger.get("/admin/second-factor")["Location"].startswith("/admin/login/")
 
 
+def test_staff_who_may_only_look_sees_everything_and_changes_nothing(everything: HttpClient, cast: Cast) -> None:
+    visitor = User.objects.create_user("victor", password="correct horse battery", is_staff=True)
+    visitor.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    http = HttpClient()
+    http.force_login(visitor, backend="django.contrib.auth.backends.ModelBackend")
+    before = _world()
+    for model in admin.site._registry:
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        row = model._default_manager.first()
+        _opens(http, reverse(f"{name}_changelist"))
+        _opens(http, reverse(f"{name}_change", args=[row.pk if row else 1]))
+    for path in ("start", "stop", "clone", "check_now", "make_ping_key", "force_delete"):
+        assert http.post(f"/admin/bots/bot/{cast.acme_bot}/{path}/", {"_form_submitted": "on"}).status_code == 403, path
+    assert http.post(f"/admin/clients/client/{cast.acme}/force_delete/", {"_form_submitted": "on"}).status_code == 403
+    assert (
+        http.post(f"/admin/clients/apikey/{ApiKey.objects.first().pk}/revoke/", {"_form_submitted": "on"}).status_code
+        == 403
+    )
+    assert _world() == before
+
+
 def test_nothing_changes_on_get(everything: HttpClient, cast: Cast) -> None:
     key = ApiKey.objects.filter(kind="client").first()
     targets: list[tuple[str, UUID]] = [
@@ -150,7 +172,6 @@ def _world() -> dict[str, Any]:
 
 
 def _request(http: HttpClient) -> Any:
-    from django.contrib.auth.models import User
     from django.test import RequestFactory
 
     request = RequestFactory().get("/")

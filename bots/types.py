@@ -140,12 +140,6 @@ class TemplateField:
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectorField:
-    name: str
-    is_required: bool
-
-
-@dataclass(frozen=True, slots=True)
 class InstanceTrade:
     """One execution from a live bot's own records."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from exchanges.names import resolve
 from exchanges.types import Credentials
 from ground.errors import InvalidInput
 
@@ -103,22 +104,34 @@ NEED_MORE = frozenset(
     }
 )
 
-# How our ccxt ids are called in Hummingbot, where a client wrote down the ccxt id.
-_BY_CCXT_ID = {
-    "binanceusdm": "binance_perpetual",
-    "bingx": "bing_x",
-    "btcmarkets": "btc_markets",
-    "coinbase": "coinbase_advanced_trade",
-    "gate": "gate_io",
-    "kucoinfutures": "kucoin_perpetual",
+# How a market is called in Hummingbot where that is neither "<ccxt id>" nor "<ccxt id>_perpetual".
+_BY_MARKET = {
+    ("binanceusdm", "swap"): "binance_perpetual",
+    ("bingx", "spot"): "bing_x",
+    ("btcmarkets", "spot"): "btc_markets",
+    ("coinbase", "spot"): "coinbase_advanced_trade",
+    ("dydx", "swap"): "dydx_v4_perpetual",
+    ("gate", "spot"): "gate_io",
+    ("gate", "swap"): "gate_io_perpetual",
+    ("krakenfutures", "swap"): "kraken_perpetual",
+    ("kucoinfutures", "swap"): "kucoin_perpetual",
 }
 
 
 def connector_name(name: str) -> str | None:
-    """The name under which Hummingbot knows this connector, ours or ccxt's; None if it has none of that kind."""
-    clean = name.strip().lower().replace("-", "_").replace(".", "_")
-    clean = _BY_CCXT_ID.get(clean, clean)
-    return clean if clean in _FIELDS or clean in NEED_MORE else None
+    """The name under which Hummingbot knows this connector, whoever's word it is; None if it has none of that kind."""
+    market = resolve(name)
+    own_swap = f"{market.exchange}_perpetual" if market.market_type == "swap" else market.exchange
+    by_market = _BY_MARKET.get((market.exchange, str(market.market_type)), own_swap)
+    return next((word for word in (market.name, by_market) if word in _FIELDS or word in NEED_MORE), None)
+
+
+def required_connector_name(name: str) -> str:
+    """The same. Raises InvalidInput where Hummingbot has none."""
+    known = connector_name(name)
+    if known is None:
+        raise InvalidInput(f"Hummingbot has no connector named {name[:64]!r}.", code="unknown_connector")
+    return known
 
 
 def memo_word(name: str) -> str | None:
@@ -132,9 +145,7 @@ def hummingbot_credentials(name: str, credentials: Credentials) -> dict[str, str
 
     Raises InvalidInput when the connector is unknown there, asks for more than we keep, or a value is missing.
     """
-    known = connector_name(name)
-    if known is None:
-        raise InvalidInput(f"Hummingbot has no connector named {name[:64]!r}.", code="unknown_connector")
+    known = required_connector_name(name)
     if known in NEED_MORE:
         raise InvalidInput(
             f"Hummingbot's {known} needs more than a key, a secret and a memo: add its credentials in Hummingbot.",

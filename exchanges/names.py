@@ -10,10 +10,9 @@ import re
 from dataclasses import dataclass
 
 from exchanges.carried import CARRIED, NEEDS_MORE
-from exchanges.hummingbot import hummingbot_credentials
 from exchanges.types import MarketType
 
-__all__ = ["Market", "hummingbot_credentials", "known_connectors", "resolve"]
+__all__ = ["Market", "known_connectors", "resolve"]
 
 _CLEAN = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
 _PERPETUAL = "_perpetual"

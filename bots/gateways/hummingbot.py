@@ -19,7 +19,6 @@ from bots.types import (
     ArchiveStarted,
     BotRun,
     CommandPublished,
-    ConnectorField,
     Container,
     Deployed,
     InstanceStatus,
@@ -257,17 +256,6 @@ class HummingbotGateway:
     def credentials(self, account: str) -> tuple[str, ...]:
         """Names of the connectors this account holds credentials for. Rejected for an unknown account."""
         return self._ask(Call("GET", f"/accounts/{_segment(account)}/credentials"), shapes.texts)
-
-    def connectors(self) -> tuple[str, ...]:
-        """Every connector that Hummingbot knows."""
-        return self._ask(Call("GET", "/connectors/"), shapes.texts)
-
-    def connector_fields(self, connector: str) -> tuple[ConnectorField, ...]:
-        """What Hummingbot wants to know for this connector. An unknown connector is a 500, so Unavailable."""
-        return self._ask(
-            Call("GET", f"/connectors/{_segment(connector)}/config-map"),
-            lambda body: tuple(shapes.connector_field(name, value) for name, value in shapes.mapping(body).items()),
-        )
 
     def add_credentials(
         self, account: str, connector: str, secrets: Mapping[str, str], *, timeout_s: float = 30.0

@@ -11,7 +11,6 @@ from typing import Any
 
 from bots.types import (
     BotRun,
-    ConnectorField,
     Container,
     ControllerReport,
     HeldPosition,
@@ -215,11 +214,6 @@ def template_field(name: str, value: object) -> TemplateField:
         default=None if is_required else default,
         is_required=is_required,
     )
-
-
-def connector_field(name: str, value: object) -> ConnectorField:
-    required = mapping(value).get("required")
-    return ConnectorField(name=name, is_required=required is not False)
 
 
 def instance_trade(value: object) -> InstanceTrade:

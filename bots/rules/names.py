@@ -6,24 +6,8 @@ import re
 from collections.abc import Iterable
 from uuid import UUID
 
-from exchanges.names import resolve
-
 _SUFFIX = r"-\d{8}-\d{6}"
 _OURS = re.compile(rf"(tb-[0-9a-f]{{32}}-\d+){_SUFFIX}")
-
-# Hummingbot's names where they are neither "<ccxt id>" nor "<ccxt id>_perpetual".
-_HUMMINGBOT_NAMES = {
-    ("binanceusdm", "swap"): "binance_perpetual",
-    ("bingx", "spot"): "bing_x",
-    ("btcmarkets", "spot"): "btc_markets",
-    ("coinbase", "spot"): "coinbase_advanced_trade",
-    ("dydx", "swap"): "dydx_v4_perpetual",
-    ("gate", "spot"): "gate_io",
-    ("gate", "swap"): "gate_io_perpetual",
-    ("krakenfutures", "swap"): "kraken_perpetual",
-    ("kucoinfutures", "swap"): "kucoin_perpetual",
-}
-_KEPT = ("kucoin_hft",)  # another Hummingbot connector of the same market
 
 
 def requested_name(bot_id: UUID, sequence: int) -> str:
@@ -46,15 +30,3 @@ def requested_by_us(instance_name: str) -> str | None:
     """The requested name inside an instance name of ours; None for anybody else's."""
     match = _OURS.fullmatch(instance_name)
     return match[1] if match else None
-
-
-def hummingbot_connector(name: str) -> str:
-    """Hummingbot's name of a connector that is named in its words or in ccxt's."""
-    market = resolve(name)
-    if not market.known or not market.carried or market.name in _KEPT:
-        return market.name
-    special = _HUMMINGBOT_NAMES.get((market.exchange, str(market.market_type)))
-    if special:
-        return special
-    is_own_swap = market.market_type == "swap" and resolve(f"{market.exchange}_perpetual").exchange == market.exchange
-    return f"{market.exchange}_perpetual" if is_own_swap else market.exchange

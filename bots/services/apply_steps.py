@@ -8,7 +8,6 @@ from enum import StrEnum
 
 from bots.gateways.hummingbot import HummingbotGateway
 from bots.models import Bot, BotHealth
-from bots.rules.names import hummingbot_connector
 from bots.rules.reconcile import Step, lookup_wait, retry_wait
 from bots.rules.templates import render
 from bots.rules.words import DeploymentStatus, DesiredStatus, RuntimeStatus, TemplateKind
@@ -18,6 +17,7 @@ from bots.services.look_at_hummingbot import find_instances
 from bots.services.runtime_records import Seen, record_observations
 from bots.services.sync_credentials import account_of, is_synced, sync_credentials
 from bots.types import Deployed, Observation
+from exchanges.hummingbot import required_connector_name
 from ground.errors import (
     BadCredentials,
     BridgeError,
@@ -80,7 +80,7 @@ def _save_config(work: Work, gateway: HummingbotGateway) -> None:
     content = render(
         template,
         work.deployment.config,
-        connector=hummingbot_connector(work.bot.connector_name),
+        connector=required_connector_name(work.bot.connector_name),
         symbol=work.bot.pair,
         config_name=name,
     )

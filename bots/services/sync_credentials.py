@@ -8,11 +8,11 @@ from uuid import UUID
 
 from bots.gateways.hummingbot import HummingbotGateway
 from bots.models import HummingbotCredential
-from bots.rules.credentials import to_hummingbot_fields
-from bots.rules.names import account_name, hummingbot_connector
-from bots.types import ConnectorField
+from bots.rules.names import account_name
 from clients.models import Connector
-from ground.errors import BadCredentials, InvalidInput, Rejected, Unavailable, UnknownOutcome
+from exchanges.hummingbot import hummingbot_credentials, required_connector_name
+from exchanges.types import Credentials
+from ground.errors import BadCredentials, InvalidInput, Rejected, UnknownOutcome
 from ground.scope import system_scope
 
 CREDENTIALS = system_scope("hummingbot-credentials")
@@ -24,9 +24,7 @@ class _Plain:
     account: str
     connector: str
     version: int
-    api_key: str = field(repr=False)
-    api_secret: str = field(repr=False)
-    extra: str = field(repr=False)
+    keys: Credentials = field(repr=False)
 
 
 def is_synced(connector: Connector) -> bool:
@@ -47,7 +45,7 @@ def account_of(connector: Connector) -> str:
     )
     if known:
         return str(known)
-    is_first = not connector.label and connector.name == hummingbot_connector(connector.name)
+    is_first = not connector.label and connector.name == required_connector_name(connector.name)
     return base if is_first else f"{base}-{connector.id.hex[:8]}"
 
 
@@ -62,11 +60,7 @@ def sync_credentials(*, connector_id: UUID, gateway: HummingbotGateway, now: dat
         return
     try:
         _ensure_account(gateway, plain.account)
-        fields = _fields(gateway, plain.connector)
-        secrets = to_hummingbot_fields(
-            fields, connector=plain.connector, api_key=plain.api_key, api_secret=plain.api_secret, extra=plain.extra
-        )
-        gateway.add_credentials(plain.account, plain.connector, secrets)
+        gateway.add_credentials(plain.account, plain.connector, hummingbot_credentials(plain.connector, plain.keys))
     except (InvalidInput, BadCredentials, Rejected) as error:
         _record(connector_id, plain, message=error.message, refused_version=plain.version)
         raise
@@ -86,11 +80,13 @@ def _read(connector_id: UUID) -> _Plain | None:
         return _Plain(
             client_id=connector.client_id,
             account=account_of(connector),
-            connector=hummingbot_connector(connector.name),
+            connector=required_connector_name(connector.name),
             version=connector.credentials_version,
-            api_key=connector.api_key.open(),
-            api_secret=connector.api_secret.open(),
-            extra=connector.passphrase.open() if connector.passphrase else "",
+            keys=Credentials(
+                api_key=connector.api_key.open(),
+                api_secret=connector.api_secret.open(),
+                memo=connector.passphrase.open() if connector.passphrase else "",
+            ),
         )
 
 
@@ -103,16 +99,6 @@ def _ensure_account(gateway: HummingbotGateway, account: str) -> None:
         # Another worker made it meanwhile, or this call did after all.
         if account not in gateway.accounts():
             raise
-
-
-def _fields(gateway: HummingbotGateway, connector: str) -> tuple[ConnectorField, ...]:
-    try:
-        return gateway.connector_fields(connector)
-    except Unavailable:
-        # For a connector it does not know Hummingbot fails just as if it were broken.
-        if connector in gateway.connectors():
-            raise
-    raise Rejected(f"Hummingbot has no connector for {connector}.", system="hummingbot")
 
 
 def _record(connector_id: UUID, plain: _Plain, *, message: str, **changes: object) -> None:

@@ -13,7 +13,6 @@ from bots.types import (
     ApiVersion,
     ArchiveStarted,
     CommandPublished,
-    ConnectorField,
     Container,
     Deployed,
     HeldPosition,
@@ -513,24 +512,11 @@ TABLE: dict[str, Answers | Raises] = {
         Rejected,
         "Hummingbot does not accept the account name bad.name.",
     ),
-    "connectors.list": Answers(
-        lambda g: g.connectors(),
-        (63, "hyperliquid_perpetual", True),
-        lambda v: (len(v), v[0], "gate_io" in v),
-    ),
-    "connectors.config-map": Answers(
-        lambda g: g.connector_fields("binance_perpetual"),
-        (ConnectorField("binance_perpetual_api_key", True), ConnectorField("binance_perpetual_api_secret", True)),
-    ),
-    "connectors.config-map.unknown": Raises(
-        lambda g: g.connector_fields("ghostex"),
-        Unavailable,
-        "Hummingbot answered HTTP 500 with something that is not JSON.",
-    ),
 }
 
 NOT_CALLED: dict[str, str] = {
     "accounts.delete-": "the bridge never deletes an account or a credential at Hummingbot",
+    "connectors.": "exchanges/ owns the map of names and credential fields; its tests read these",
     "archived-bots.": "the ledger imports archived trades in a later issue",
     BO + "bot-runs.by-id": "runs are looked up by name",
     BO + "bot-runs.delete": "deleting a run deletes the only copy of its trades",

@@ -13,17 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bots.rules.credentials import to_hummingbot_fields
 from bots.rules.names import (
     account_name,
-    hummingbot_connector,
     instances_of,
     requested_by_us,
     requested_name,
 )
 from bots.rules.templates import SHIPPED, SPREAD, render, validate_config, validate_template
 from bots.rules.words import TemplateKind
-from bots.types import ConnectorField, Template
+from bots.types import Template
 from ground.errors import InvalidInput
 
 BOT = UUID("0f000000-0000-0000-0000-00000000abcd")
@@ -134,27 +132,6 @@ def test_config_is_either_refused_with_a_field_or_can_be_rendered(config: dict[s
     json.dumps(rendered, allow_nan=False)
 
 
-def test_every_recorded_connector_keeps_its_name(shared: Path) -> None:
-    names = json.loads((shared / "contracts/hummingbot-api/examples/connectors.list.json").read_text())["body"]
-    assert [name for name in names if hummingbot_connector(name) != name] == []
-
-
-@pytest.mark.parametrize(
-    "name, expected",
-    [
-        ("gate", "gate_io"),
-        ("gateio", "gate_io"),
-        ("binanceusdm", "binance_perpetual"),
-        ("kucoinfutures", "kucoin_perpetual"),
-        ("huobi", "htx"),
-        ("bybit_perpetual", "bybit_perpetual"),
-        ("coinbase", "coinbase_advanced_trade"),
-    ],
-)
-def test_ccxt_names_become_hummingbots(name: str, expected: str) -> None:
-    assert hummingbot_connector(name) == expected
-
-
 def test_instances_are_found_by_the_name_that_was_asked_for_and_by_no_other() -> None:
     asked = requested_name(BOT, 1)
     mine = [f"{asked}-20261121-093000", f"{asked}-20261121-092900"]
@@ -167,35 +144,3 @@ def test_account_of_a_reused_identifier_is_another_one() -> None:
     first, second = account_name("client_sharp", BOT), account_name("client_sharp", UUID(int=7))
     assert first != second
     assert first.replace("-", "").replace("_", "").isalnum()
-
-
-def fields(*names: str) -> list[ConnectorField]:
-    return [ConnectorField(name, True) for name in names]
-
-
-@pytest.mark.parametrize(
-    "names, expected",
-    [
-        (("binance_api_key", "binance_api_secret"), ["K", "S"]),
-        (("kucoin_api_key", "kucoin_secret_key", "kucoin_passphrase"), ["K", "S", "P"]),
-        (("bitmart_api_key", "bitmart_secret_key", "bitmart_memo"), ["K", "S", "P"]),
-    ],
-)
-def test_credentials_go_into_the_fields_hummingbot_names(names: tuple[str, ...], expected: list[str]) -> None:
-    filled = to_hummingbot_fields(fields(*names), connector="x", api_key="K", api_secret="S", extra="P")
-    assert [filled[name] for name in names] == expected
-
-
-@pytest.mark.parametrize(
-    "names, extra",
-    [
-        (("kucoin_api_key", "kucoin_secret_key", "kucoin_passphrase"), ""),
-        (("hyperliquid_address", "hyperliquid_mode"), ""),
-        (("x_api_key",), ""),
-    ],
-)
-def test_credentials_that_do_not_fit_are_refused_without_repeating_them(names: tuple[str, ...], extra: str) -> None:
-    with pytest.raises(InvalidInput) as caught:
-        to_hummingbot_fields(fields(*names), connector="kucoin", api_key="KEY-1", api_secret="SECRET-2", extra=extra)
-    assert "KEY-1" not in caught.value.message
-    assert "SECRET-2" not in caught.value.message

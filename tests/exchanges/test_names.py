@@ -208,3 +208,24 @@ def test_a_missing_passphrase_and_an_unknown_connector_are_refused() -> None:
         hummingbot_credentials("ghostex", MARKED)
     assert refusal.value.code == "unknown_connector"
     assert connector_name("ghostex") is None
+
+
+def test_every_recorded_connector_keeps_its_name(shared: Path) -> None:
+    names = json.loads((shared / "contracts/hummingbot-api/examples/connectors.list.json").read_text())["body"]
+    assert [name for name in names if connector_name(name) != name] == []
+
+
+@pytest.mark.parametrize(
+    "name, expected",
+    [
+        ("gate", "gate_io"),
+        ("gateio", "gate_io"),
+        ("binanceusdm", "binance_perpetual"),
+        ("kucoinfutures", "kucoin_perpetual"),
+        ("huobi", "htx"),
+        ("bybit_perpetual", "bybit_perpetual"),
+        ("coinbase", "coinbase_advanced_trade"),
+    ],
+)
+def test_ccxt_names_become_hummingbots(name: str, expected: str) -> None:
+    assert connector_name(name) == expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpRequest
@@ -57,7 +58,8 @@ class OperatorSessionAuthentication(SessionAuthentication):
         found = super().authenticate(request)
         if found is None or not found[0].is_staff:
             return None
-        return operator_scope(request._request), "session"
+        may_change = bool(found[0].is_superuser)  # others have rights for single pages of the admin, not for the API
+        return replace(operator_scope(request._request), can_manage=may_change), "session"
 
 
 def operator_scope(request: HttpRequest) -> Scope:

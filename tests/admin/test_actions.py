@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client as HttpClient
 from django_otp.oath import totp
 from django_otp.plugins.otp_totp.models import TOTPDevice
@@ -192,6 +193,15 @@ def test_second_factor_is_asked_for_once_it_is_switched_on(desk: HttpClient) -> 
     assert stranger.post("/admin/login/", form).status_code == 200  # the password alone opens nothing
     TOTPDevice.objects.update(last_t=-1, throttling_failure_count=0, throttling_failure_timestamp=None)
     assert stranger.post("/admin/login/", form | {"code": f"{totp(device.bin_key):06d}"}).status_code == 302
+
+
+def test_session_of_staff_reads_the_api_and_only_a_superuser_s_changes_anything(desk: HttpClient, cast: Cast) -> None:
+    visitor = User.objects.create_user("victor", password="correct horse battery", is_staff=True)
+    http = HttpClient()
+    http.force_login(visitor, backend="django.contrib.auth.backends.ModelBackend")
+    assert http.get("/bots").status_code == 200
+    assert http.post(f"/bots/{cast.acme_bot}/start", "{}", content_type="application/json").status_code == 403
+    assert desk.post(f"/bots/{cast.acme_bot}/start", "{}", content_type="application/json").status_code == 200
 
 
 def test_ten_wrong_passwords_lock_out_and_a_right_one_signs_in(desk: HttpClient) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from bots.gateways.connect import configured_gateway
+from ground.scope import system_scope
 
 
 @shared_task(name="bots.poll_hummingbot")
@@ -19,7 +20,14 @@ def poll_hummingbot() -> bool:
 @shared_task(name="bots.reconcile_bots")
 def reconcile_bots() -> int:
     """Work on the deployments that are due; on how many."""
+    from bots.services.find_connector import link_connectors
     from bots.services.reconcile_bots import reconcile_due
+    from bots.services.sync_credentials import erase_retired_credentials
 
+    link_connectors(scope=system_scope("connectors"))
     gateway = configured_gateway(timeout_s=30)
-    return reconcile_due(gateway=gateway) if gateway else 0
+    if gateway is None:
+        return 0
+    worked = reconcile_due(gateway=gateway)
+    erase_retired_credentials(gateway=gateway)
+    return worked

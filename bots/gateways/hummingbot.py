@@ -275,6 +275,11 @@ class HummingbotGateway:
             raise_for_credential(answer, account=account, connector=connector, call=call)
         self._read(call, answer, shapes.mapping)
 
+    def delete_credentials(self, account: str, connector: str) -> None:
+        """Forget the keys; it succeeds too where there are none."""
+        path = f"/accounts/delete-credential/{_segment(account)}/{_segment(connector)}"
+        self._ask(Call("POST", path), shapes.mapping)
+
     def _deploy(self, call: Call, timeout_s: float | None) -> Deployed:
         answer = self._transport.send(call, timeout_s=timeout_s)
         if answer.status >= 400:

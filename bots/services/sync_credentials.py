@@ -6,14 +6,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from structlog import get_logger
+
 from bots.gateways.hummingbot import HummingbotGateway
 from bots.models import HummingbotCredential
 from bots.rules.names import account_name
 from clients.models import Connector
-from exchanges.hummingbot import hummingbot_credentials, required_connector_name
+from exchanges.hummingbot import connector_name, hummingbot_credentials, required_connector_name
 from exchanges.types import Credentials
-from ground.errors import BadCredentials, InvalidInput, Rejected, UnknownOutcome
+from ground.errors import BadCredentials, GatewayError, InvalidInput, Rejected, UnknownOutcome
 from ground.scope import system_scope
+
+log = get_logger(__name__)
 
 CREDENTIALS = system_scope("hummingbot-credentials")
 
@@ -65,6 +69,27 @@ def sync_credentials(*, connector_id: UUID, gateway: HummingbotGateway, now: dat
         _record(connector_id, plain, message=error.message, refused_version=plain.version)
         raise
     _record(connector_id, plain, message="", synced_version=plain.version, synced_at=now, refused_version=0)
+
+
+def erase_retired_credentials(*, gateway: HummingbotGateway) -> int:
+    """Have Hummingbot forget the keys of connectors that were removed here; returns of how many. Safe to run twice.
+
+    One that cannot be asked for stays, with its row, for the next run.
+    """
+    with CREDENTIALS.transaction():
+        retired = HummingbotCredential.objects.select_related("connector").filter(connector__retired_at__isnull=False)
+        found = [(row.connector_id, row.account_name, connector_name(row.connector.name)) for row in retired[:50]]
+    erased = 0
+    for connector_id, account, name in found:
+        try:
+            if name:
+                gateway.delete_credentials(account, name)
+        except GatewayError as error:
+            log.warning("hummingbot_keeps_retired_credentials", connector=str(connector_id), reason=error.message)
+            continue
+        with CREDENTIALS.transaction(reason="credentials erased in Hummingbot"):
+            erased += HummingbotCredential.objects.filter(connector_id=connector_id).delete()[0]
+    return erased
 
 
 def _read(connector_id: UUID) -> _Plain | None:

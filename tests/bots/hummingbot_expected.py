@@ -472,6 +472,7 @@ TABLE: dict[str, Answers | Raises] = {
     "scripts.configs.empty": Answers(lambda g: g.script_configs(), ()),
     # Accounts and credentials
     "accounts.list": Answers(lambda g: g.accounts(), ("master_account",)),
+    "accounts.delete-credential.absent": Answers(lambda g: g.delete_credentials("bridge_one", "binance"), None),
     "accounts.add-account": Answers(lambda g: g.add_account("bridge_one"), None),
     "accounts.add-account.duplicate": Raises(
         lambda g: g.add_account("bridge_one"), Rejected, "Hummingbot refused: Account already exists."
@@ -515,7 +516,7 @@ TABLE: dict[str, Answers | Raises] = {
 }
 
 NOT_CALLED: dict[str, str] = {
-    "accounts.delete-": "the bridge never deletes an account or a credential at Hummingbot",
+    "accounts.delete-account": "the bridge never deletes an account at Hummingbot",
     "connectors.": "exchanges/ owns the map of names and credential fields; its tests read these",
     "archived-bots.": "the ledger imports archived trades in a later issue",
     BO + "bot-runs.by-id": "runs are looked up by name",

@@ -14,13 +14,14 @@ from django.db import connections
 from django.utils import timezone
 
 from bots.gateways.hummingbot import HummingbotGateway
-from bots.models import Bot, BotDeployment, BotRuntime, BotTemplate, HummingbotState
+from bots.models import Bot, BotDeployment, BotRuntime, BotTemplate, HummingbotCredential, HummingbotState
 from bots.selectors import bot_status
 from bots.services.poll_hummingbot import poll_hummingbot
 from bots.services.reconcile_bots import reconcile_due
 from bots.services.start_bot import start_bot
 from bots.services.stop_bot import stop_bot
-from bots.services.sync_credentials import sync_credentials
+from bots.services.sync_credentials import erase_retired_credentials, sync_credentials
+from clients.services.manage_accounts import remove_connector
 from ground.errors import Conflict
 from sandbox.testing import Sandbox, start
 from tests.fixtures import OPERATOR, Cast, make_bot
@@ -386,6 +387,17 @@ def test_changed_credentials_are_sent_again_before_the_next_deployment(keyed: De
         keyed.work_until(lambda: answer.done())
     keyed.work_until(lambda: keyed.status() == "running")
     assert len(keyed.sandbox.calls(system="hummingbot", path=adding)) == 2
+
+
+def test_keys_of_a_removed_connector_are_forgotten_by_hummingbot_too(keyed: Desk) -> None:
+    credential = HummingbotCredential.objects.get()
+    remove_connector(scope=OPERATOR, client_id=keyed.cast.acme, connector_id=credential.connector_id)
+    keyed.sandbox.fault("hummingbot", "down")
+    assert erase_retired_credentials(gateway=keyed.gateway()) == 0
+    keyed.sandbox.clear_faults()
+    assert erase_retired_credentials(gateway=keyed.gateway()) == 1
+    assert keyed.gateway().credentials(credential.account_name) == ()
+    assert not HummingbotCredential.objects.exists() and erase_retired_credentials(gateway=keyed.gateway()) == 0
 
 
 def test_list_of_bots_is_answered_from_what_was_stored_while_hummingbot_is_down(keyed: Desk) -> None:

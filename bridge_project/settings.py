@@ -393,6 +393,18 @@ LOG_LEVEL = _setting(
     must="DEBUG, INFO, WARNING or ERROR",
     holds=lambda v: v in ("DEBUG", "INFO", "WARNING", "ERROR"),
 )
-SENTRY_DSN = env.str("SENTRY_DSN", default="")
+SENTRY_DSN = _address("SENTRY_DSN")
+if SENTRY_DSN:
+    import sentry_sdk
+
+    # Local variables, bodies and the addresses of outside calls can hold keys and signatures: none of them leaves.
+    sentry_sdk.init(
+        SENTRY_DSN,
+        release=VERSION,
+        send_default_pii=False,
+        include_local_variables=False,
+        max_request_body_size="never",
+        max_breadcrumbs=0,
+    )
 LOGGING_CONFIG = "bridge_project.logs.configure"
 LOGGING: dict[str, Any] = {"level": LOG_LEVEL}

@@ -11,7 +11,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from bots.models import Bot, BotTemplate
 from bots.rules.templates import validate_template
 from bots.rules.words import RuntimeKind
-from bots.services.manage_bots import default_kind, template_of
+from bots.services.define_bot import default_kind, template_of
 from clients.admin_base import RefusableForm
 from clients.models import Connector
 from ground.errors import InvalidInput

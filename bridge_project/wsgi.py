@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bridge_project.settings")
-application = get_wsgi_application()
+pages = get_wsgi_application()
 
-from ground.scope import use_operator_outside_scopes  # noqa: E402 - settings must stand first
+from bridge_project.keyed import KeyedHandler, is_keyed  # noqa: E402 - settings must stand first
+from ground.scope import use_operator_outside_scopes  # noqa: E402
 
+keyed = KeyedHandler()
 use_operator_outside_scopes()
+
+
+def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    """Requests of programs with an API key go the short way, all others through every middleware."""
+    return keyed(environ, start_response) if is_keyed(environ) else pages(environ, start_response)

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 
 from clients import selectors
 from clients import serializers as shapes
+from clients.authentication import ReadAlong
 from clients.idempotency import idempotent
 from clients.services import manage_accounts, manage_clients
 from clients.views import ScopedView
@@ -97,9 +98,16 @@ class ClientView(ScopedView):
 
 
 class ClientByWalletView(ScopedView):
+    """Asked by every page that a wallet opens: with an API key it is one statement."""
+
+    def read_along(self, request: Request) -> ReadAlong | None:
+        return ReadAlong(selectors.BY_WALLET, selectors.wallet_params(self.kwargs["address"]))
+
     @extend_schema(operation_id="get_client_by_wallet", responses=shapes.ClientOfWallet)
     def get(self, request: Request, address: str) -> HttpResponse:
         """Whose wallet this is. EVM addresses match in any letter case, base58 addresses exactly."""
+        if self.along and self.along.is_done:
+            return json_response(selectors.wallet_answer(self.along.row))
         return json_response(selectors.client_by_wallet_json(self.scope, address))
 
 

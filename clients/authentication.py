@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.http import HttpRequest
@@ -14,10 +14,30 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from clients.rules.words import KEY_MARKS, KeyKind
-from ground.scope import CLIENT_ALIAS, OPERATOR_ALIAS, Scope, prime
+from ground.scope import CLIENT_ALIAS, OPERATOR_ALIAS, Scope, ask, prime
 
 _TOKEN = re.compile(r"(tb[ocp]_[a-z0-9]{10})_[A-Za-z0-9]{43}\Z")
 _LOOK_UP = "SELECT prefix, kind, scope, client_id, bot_id FROM bridge_authenticate(%s, %s)"
+# The function has set the tenant before the read begins, since the read stands on the inner side of the join. Were it
+# otherwise, row-level security would show nothing.
+_LOOK_UP_AND_READ = """
+    SELECT k.prefix, k.kind, k.scope, k.client_id, k.bot_id, p.*
+      FROM (SELECT * FROM bridge_authenticate(%(prefix)s, %(digest)s) LIMIT 1) k
+      LEFT JOIN LATERAL ({read}) p ON true
+"""
+
+
+@dataclass(slots=True)
+class ReadAlong:
+    """A read that runs in one statement with the look-up of the key, and its row once it did.
+
+    ``sql`` is a statement of one row with named parameters, in which ``%(tenant)s`` is the caller's client or null.
+    """
+
+    sql: str
+    params: dict[str, Any]
+    row: tuple[Any, ...] | None = None
+    is_done: bool = False
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -29,7 +49,8 @@ class ApiKeyAuthentication(BaseAuthentication):
             return None
         scheme, _, token = header.partition(" ")
         match = _TOKEN.match(token.strip()) if scheme.lower() == "bearer" else None
-        scope = find_scope(match[1], token.strip()) if match else None
+        along = getattr((request.parser_context or {}).get("view"), "along", None)
+        scope = find_scope(match[1], token.strip(), along) if match else None
         if scope is None:
             raise AuthenticationFailed("The API key is unknown, revoked or expired.")
         return scope, "key"
@@ -38,10 +59,19 @@ class ApiKeyAuthentication(BaseAuthentication):
         return 'Bearer realm="Trading Bridge"'
 
 
-def find_scope(prefix: str, token: str) -> Scope | None:
-    """The scope of a key, or None. Leaves its transaction open for the first use of that scope (see ``prime``)."""
+def find_scope(prefix: str, token: str, along: ReadAlong | None = None) -> Scope | None:
+    """The scope of a key, or None. Leaves its transaction open for the first use of that scope (see ``prime``), unless a
+    read came along, which then has its row."""
     alias = OPERATOR_ALIAS if prefix.startswith(KEY_MARKS[KeyKind.OPERATOR]) else CLIENT_ALIAS
-    return prime(alias, _LOOK_UP, [prefix, hashlib.sha256(token.encode()).hexdigest()], _scope_of)
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    if along is None:
+        return prime(alias, _LOOK_UP, [prefix, digest], _scope_of)
+    sql = _LOOK_UP_AND_READ.format(read=along.sql.replace("%(tenant)s", "k.client_id"))
+    row = ask(alias, sql, {**along.params, "prefix": prefix, "digest": digest})
+    if row is None:
+        return None
+    along.row, along.is_done = row[5:], True
+    return _scope_of(row[:5])
 
 
 def _scope_of(row: tuple[Any, ...]) -> Scope:

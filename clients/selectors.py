@@ -50,7 +50,7 @@ def wallet_statement(where: str) -> str:
     """  # noqa: S608 - made of constants
 
 
-_BY_WALLET = wallet_statement(_IN_SCOPE)
+BY_WALLET = wallet_statement(_IN_SCOPE)
 
 
 def client_json(scope: Scope, client_id: UUID) -> str:
@@ -65,8 +65,18 @@ def client_json(scope: Scope, client_id: UUID) -> str:
 def client_by_wallet_json(scope: Scope, address: str) -> str:
     """Whose wallet this is, as JSON text. Raises NotFound."""
     with scope.transaction():
-        row = fetch_hot(_BY_WALLET, {"tenant": scope.client_id, "key": address_key(address)})
-    if row is None:
+        row = fetch_hot(BY_WALLET, {"tenant": scope.client_id, **wallet_params(address)})
+    return wallet_answer(row)
+
+
+def wallet_params(address: str) -> dict[str, Any]:
+    """What ``BY_WALLET`` needs besides the tenant."""
+    return {"key": address_key(address.replace("\x00", "�"))}
+
+
+def wallet_answer(row: tuple[Any, ...] | None) -> str:
+    """The JSON text in the row of ``BY_WALLET``. Raises NotFound."""
+    if row is None or row[0] is None:
         raise NotFound("No client found for this wallet address")
     return str(row[0])
 

@@ -8,6 +8,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from clients.authentication import ReadAlong
 from ground.errors import Forbidden
 from ground.http import ExactJSONRenderer
 from ground.scope import Scope
@@ -24,14 +25,25 @@ class ScopedView(APIView):
 
     operators_only: bool | tuple[str, ...] = False
     allows_ping_keys = False
+    along: ReadAlong | None = None
 
     @property
     def scope(self) -> Scope:
         return cast(Scope, self.request.user)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        if request.method != "OPTIONS":  # a browser asks what it may send before it sends a key
-            super().initial(request, *args, **kwargs)
+        if request.method == "OPTIONS":
+            return  # a browser asks what it may send before it sends a key
+        if request.method == "GET":
+            self.along = self.read_along(request)
+        super().initial(request, *args, **kwargs)
+
+    def read_along(self, request: Request) -> ReadAlong | None:
+        """What a hot GET reads in one statement with the look-up of its key. It is kept back until permission is given.
+
+        None where the request is not of the common kind; ``get`` then reads by itself, and refuses what is malformed.
+        """
+        return None
 
     def check_permissions(self, request: Request) -> None:
         super().check_permissions(request)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import psycopg
 from django.db import connections
 
+from ground.prepared import fetch_prepared
 from ground.scope import current_alias
 
 
@@ -19,22 +19,9 @@ def fetch_one(sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> tuple[An
         return row
 
 
-def fetch_hot(
-    sql: str, params: Sequence[Any] | dict[str, Any] = (), *, alias: str | None = None
-) -> tuple[Any, ...] | None:
-    """The first row of a statement that runs all day: the server binds its parameters and keeps its plan.
-
-    Django binds in the client, so PostgreSQL would parse and plan each time anew: of a list of bots that is most of
-    the work. In return the statement must make its parameters' types plain (a cast where a function takes anything),
-    and its text must not vary without bound.
-    """
-    connection = connections[alias or current_alias()]
-    connection.validate_no_broken_transaction()
-    connection.ensure_connection()
-    with connection.wrap_database_errors:
-        found = psycopg.Cursor(connection.connection).execute(sql, params, prepare=True)
-        row: tuple[Any, ...] | None = found.fetchone()
-        return row
+def fetch_hot(sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> tuple[Any, ...] | None:
+    """The first row of a statement that runs all day (``fetch_prepared`` says what that asks of it)."""
+    return fetch_prepared(current_alias(), sql, params)
 
 
 def fetch_all(sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:

@@ -49,7 +49,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     path = environ["PATH_INFO"]
     if path == "/bots":
         sql = limit_sql.LIST
-        given |= _BASE | {"account": parse_qs(environ["QUERY_STRING"])["account"][0], "limit": 5000, "offset": 0}
+        given |= _BASE | {"account": parse_qs(environ["QUERY_STRING"])["account"][0], "limit": 5000}
     elif path == "/bots/create":
         sql = limit_sql.CREATE
         body = json.loads(environ["wsgi.input"].read())

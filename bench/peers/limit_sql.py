@@ -6,7 +6,7 @@ from bots import selectors as bots
 from clients import selectors as clients
 
 SILENT_POLLS = bots.SILENT_POLLS
-_CALLER = "WITH caller AS MATERIALIZED (SELECT * FROM bridge_authenticate(%(prefix)s, %(digest)s))"
+_CALLER = "WITH caller AS MATERIALIZED (SELECT * FROM bridge_authenticate(%(prefix)s, %(digest)s) LIMIT 1)"
 _SEES = "(k.client_id IS NULL OR {client} = k.client_id)"
 
 LIST = f"""

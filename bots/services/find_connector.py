@@ -15,12 +15,18 @@ from ground.scope import Scope
 
 
 def find_connector(*, client_id: UUID, name: str, connector_id: UUID | None) -> tuple[Connector | None, str]:
+    """What ``choose_connector`` says of this client's connectors."""
+    own = list(Connector.objects.filter(client_id=client_id, retired_at=None))
+    return choose_connector(own, name=name, connector_id=connector_id)
+
+
+def choose_connector(own: list[Connector], *, name: str, connector_id: UUID | None) -> tuple[Connector | None, str]:
     """The connector that a name, or an id among several, means; and the name as it is stored.
 
     None where the client has none of that exchange yet. Raises InvalidInput for another's id, or where several fit.
     """
     stored = connector_name(name)
-    fitting = _fitting(stored, list(Connector.objects.filter(client_id=client_id, retired_at=None)))
+    fitting = _fitting(stored, own)
     if connector_id is not None:
         chosen = next((c for c in fitting if c.id == connector_id), None)
         if chosen is None:

@@ -6,59 +6,24 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
-
 from bots import selectors
-from bots.models import Bot, BotHealth, BotTemplate
+from bots.models import Bot, BotTemplate
 from bots.rules.templates import validate_config
-from bots.rules.words import BotStatus, DesiredStatus, RuntimeKind
+from bots.rules.words import BotStatus, DesiredStatus
+from bots.services.define_bot import check_minutes, define_bot, template_of
 from bots.services.find_connector import find_connector
 from bots.types import Template
-from clients.models import Client
 from exchanges import symbols
-from ground.errors import Conflict, InvalidInput, NotFound
+from ground.errors import Conflict, NotFound
 from ground.scope import Scope
 
 ONLY_AT_REST = ("runtime_kind", "connector", "connector_id", "pair", "strategy")
 AT_REST = (BotStatus.CREATED, BotStatus.STOPPED)
 
 
-def create_bot(
-    *,
-    scope: Scope,
-    account: str,
-    connector: str,
-    pair: str,
-    name: str,
-    strategy: str,
-    config: dict[str, Any] | None = None,
-    connector_id: UUID | None = None,
-    runtime_kind: str | None = None,
-    stale_minutes: Any = None,
-    stopped_minutes: Any = None,
-) -> UUID:
-    """Define a bot; it is not started. Raises InvalidInput."""
-    kind = RuntimeKind(runtime_kind or default_kind())
-    pair = symbols.normalize(pair)
-    check_minutes(stale_minutes, stopped_minutes)
-    with scope.transaction(reason="bot created"):
-        client = _client_of(scope, account)
-        check_config(strategy, config or {})
-        found, connector_name = find_connector(client_id=client.id, name=connector, connector_id=connector_id)
-        bot = Bot.objects.create(
-            client=client,
-            connector=found,
-            connector_name=connector_name,
-            name=name.strip(),
-            pair=pair,
-            strategy=strategy.strip(),
-            config=config or {},
-            runtime_kind=kind,
-            stale_minutes=stale_minutes,
-            stopped_minutes=stopped_minutes,
-        )
-        BotHealth.objects.create(bot=bot, client_id=client.id)
-    return bot.id
+def create_bot(*, scope: Scope, **definition: Any) -> UUID:
+    """Define a bot (what it takes: ``define_bot``); it is not started. Raises InvalidInput, Conflict."""
+    return define_bot(scope=scope, **definition).id
 
 
 def update_bot(*, scope: Scope, bot_id: UUID, changes: dict[str, Any]) -> None:
@@ -143,39 +108,6 @@ def find_template(strategy: str) -> Template | None:
     """The enabled template that a strategy label names, or None."""
     row = BotTemplate.objects.filter(name=strategy, is_enabled=True).first()
     return template_of(row) if row else None
-
-
-def template_of(row: BotTemplate) -> Template:
-    """The row as the pure rules take it."""
-    names = ("name", "kind", "controller_type", "controller_name", "defaults", "schema", "mapping")
-    return Template(**{name: getattr(row, name) for name in names})
-
-
-def default_kind() -> RuntimeKind:
-    """What a new bot is where nobody says: Hummingbot's, if there is one."""
-    return RuntimeKind.HUMMINGBOT if settings.HUMMINGBOT_API_URL else RuntimeKind.EXTERNAL
-
-
-def check_minutes(stale: Any, stopped: Any) -> None:
-    """Both thresholds in order. Raises InvalidInput."""
-    if stale is not None and stopped is not None and stopped < stale:
-        raise InvalidInput(
-            "stopped_minutes must not be smaller than stale_minutes.", fields={"stopped_minutes": ["too small"]}
-        )
-
-
-def _client_of(scope: Scope, account: str) -> Client:
-    clients = Client.objects.select_for_update(no_key=True).filter(account_identifier=account, retired_at=None)
-    client = (clients.filter(id=scope.client_id) if scope.client_id else clients).first()
-    if client is None:
-        raise InvalidInput(
-            f"No client found with account_identifier '{account}'",
-            code="unknown_account",
-            fields={"account": ["unknown"]},
-        )
-    if client.deletion_requested_at:
-        raise Conflict("This client is being deleted.", code="deleting")
-    return client
 
 
 def _check_at_rest(scope: Scope, bot: Bot, changes: dict[str, Any]) -> None:

@@ -6,10 +6,15 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 
 from bridge_project.up.urls import redis_client_url
+
+# No test judges time, and CI tries the same examples in every run: a new find belongs to whoever looks for it.
+hypothesis.settings.register_profile("default", deadline=None, derandomize=bool(os.environ.get("CI")))
+hypothesis.settings.load_profile("default")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.db import connections
+from django.db import connections, transaction
 from psycopg import sql
 
 from ground.errors import BridgeError
@@ -26,33 +26,41 @@ def ensure_roles(using: str = "default", **_: Any) -> None:
     connection = connections[using]
     if connection.alias != "default":
         return
-    with connection.cursor() as cursor:
+    roles = {"operator": operator_role(), "client": client_role()}
+    with transaction.atomic(using=using), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('bridge roles'))")  # two releases may start at once
         cursor.execute("SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user")
         may_create = bool(cursor.fetchone()[0])
-        cursor.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [[operator_role(), client_role()]])
+        cursor.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [list(roles.values())])
         existing = {row[0] for row in cursor.fetchall()}
-        for kind, role in (("operator", operator_role()), ("client", client_role())):
-            _ensure_role(cursor, kind, role, exists=role in existing, may_create=may_create)
+        if may_create:
+            for kind, role in roles.items():
+                _set_role(cursor, role, password=settings.DATABASES[kind]["PASSWORD"], exists=role in existing)
+        elif missing := {kind: role for kind, role in roles.items() if role not in existing}:
+            raise RolesMissing(_what_to_run(missing))
 
 
-def _ensure_role(cursor: Any, kind: str, role: str, *, exists: bool, may_create: bool) -> None:
-    password = settings.DATABASES[kind]["PASSWORD"]
+def _set_role(cursor: Any, role: str, *, password: str, exists: bool) -> None:
     verb = "ALTER" if exists else "CREATE"
-    if may_create:
-        # Only a superuser may so much as repeat the other words for a role that exists.
-        words = "LOGIN" if exists else "LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB"
-        with_options = sql.SQL("{} ROLE {} " + words + " PASSWORD {}")
-        statement = with_options.format(sql.SQL(verb), sql.Identifier(role), sql.Literal(password))
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('bridge roles'))")
-        cursor.execute(statement.as_string(cursor.connection))
-        cursor.execute(
-            sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(sql.Identifier(role)).as_string(cursor.connection)
-        )
-    elif not exists:
-        raise RolesMissing(
-            f"The database login may not create roles. Ask an administrator to run: CREATE ROLE {role} LOGIN PASSWORD "
-            f"'<the output of: bin/manage role_password {kind}>'; GRANT USAGE ON SCHEMA public TO {role}; then start again."
-        )
+    # Only a superuser may so much as repeat the other words for a role that exists.
+    words = "LOGIN" if exists else "LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB"
+    statement = sql.SQL("{} ROLE {} " + words + " PASSWORD {}")
+    parts = (sql.SQL(verb), sql.Identifier(role), sql.Literal(password))
+    cursor.execute(statement.format(*parts).as_string(cursor.connection))
+    usage = sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(sql.Identifier(role))
+    cursor.execute(usage.as_string(cursor.connection))
+
+
+def _what_to_run(missing: dict[str, str]) -> str:
+    """The SQL for an administrator; where the passwords come from, not the passwords."""
+    lines = [
+        f"    CREATE ROLE {role} LOGIN PASSWORD '<what bin/manage role_password {kind} prints>';\n"
+        f"    GRANT USAGE ON SCHEMA public TO {role};"
+        for kind, role in missing.items()
+    ]
+    return "The database login may not create roles. Ask an administrator to run this, then start again:\n" + "\n".join(
+        lines
+    )
 
 
 def grant_django_tables(using: str = "default", **_: Any) -> None:

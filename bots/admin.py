@@ -257,7 +257,7 @@ class BotTemplateAdmin(BridgeAdmin):
     search_fields = ("name", "description", "controller_name")
     fieldsets = (
         (None, {"fields": ("name", "description", "is_enabled")}),
-        ("Hummingbot", {"fields": (("kind", "controller_type", "controller_name"), "mapping")}),
+        ("Hummingbot", {"fields": ("kind", "controller_type", "controller_name", "mapping")}),
         ("A bot's config", {"fields": ("schema", "defaults")}),
     )
 
@@ -280,7 +280,7 @@ class BotTemplateAdmin(BridgeAdmin):
 
 @admin.register(BotDeployment)
 class BotDeploymentAdmin(FactsAdmin):
-    list_display = ("__str__", "bot", "state", "asked", "confirmed", "ended", "requested_by", "message")
+    list_display = ("bot", "state", "asked", "confirmed", "ended", "requested_by", "message", "__str__")
     list_filter = ("status", "was_adopted")
     list_select_related = ("bot",)
     search_fields = ("instance_name", "requested_name", "bot__name")

@@ -101,6 +101,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             for word, shown in BADGES.items()
         ],
         "troubled": [_row(bot) for bot in _troubled(bots)],
+        "changed": [_row(bot) for bot in _changed(bots)],
         "deployments": BotDeployment.objects.filter(status__in=OPEN_DEPLOYMENTS)
         .exclude(status=DeploymentStatus.LIVE)
         .select_related("bot")
@@ -115,6 +116,12 @@ def _troubled(bots: QuerySet[Bot]) -> QuerySet[Bot]:
     """Those wanted running whose verdict is not good, the freshest trouble first."""
     found = bots.filter(desired_status="running", health__status__in=TROUBLED).select_related("client", "health")
     return with_status(found).order_by("-health__status_updated_at")[:SHOWN]
+
+
+def _changed(bots: QuerySet[Bot]) -> QuerySet[Bot]:
+    """Those whose verdict changed last."""
+    known = bots.filter(health__checked_at__isnull=False).select_related("client", "health")
+    return with_status(known).order_by("-health__status_updated_at")[:SHOWN]
 
 
 def _row(bot: Any) -> dict[str, Any]:

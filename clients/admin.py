@@ -63,7 +63,7 @@ class ConnectorInline(TabularInline):
     fields = ("name", "label", "stored", *SECRET_FIELDS)
     readonly_fields = ("stored",)
     extra = 0
-    verbose_name_plural = "connectors (a field for a secret stays empty: what is typed replaces what is stored)"
+    verbose_name_plural = "connectors (secrets typed here replace those stored)"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Connector]:
         rows: QuerySet[Connector] = super().get_queryset(request)

@@ -28,7 +28,7 @@ below.
 
 class Command(BaseCommand):
     help = "Writes docs/tables.md: the tables' relations as Mermaid text. --check only says whether it is up to date."
-    requires_system_checks: list[str] = []  # type: ignore[assignment]
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--check", action="store_true", help="Change nothing; fail if the file is out of date.")

@@ -9,6 +9,8 @@ import structlog
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
 from rest_framework import exceptions
 
 from ground import errors
@@ -123,7 +125,9 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """A path that does not exist."""
+    """A path that does not exist: a page for somebody in the admin, JSON for everybody else."""
+    if request.path.startswith("/admin/"):
+        return render(request, "bridge/problem.html", {"title": "There is no such page", "status": 404}, status=404)
     return reply(404, "There is no such path; /api/docs lists them all.", "not_found")
 
 
@@ -134,4 +138,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """A defect of ours, or a database that went away in the middle. The log has the traceback; the answer has not."""
+    if request.path.startswith("/admin/"):
+        title = "Something broke on our side; the log says what"
+        return HttpResponse(render_to_string("bridge/problem.html", {"title": title, "status": 500}), status=500)
     return reply(500, "Something broke on our side; the operators' log says what.", "server_error")

@@ -177,3 +177,12 @@ def _request(http: HttpClient) -> Any:
     request = RequestFactory().get("/")
     request.user = User.objects.get(username="alice")
     return request
+
+
+def test_an_unknown_page_of_the_admin_is_a_page_and_elsewhere_json(database: None) -> None:
+    user = User.objects.create_superuser("root", password="long enough for us")
+    http = HttpClient()
+    http.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    page = http.get("/admin/no/such/page/")
+    assert page.status_code == 404 and "There is no such page" in page.content.decode()
+    assert http.get("/no/such/page").json()["code"] == "not_found"

@@ -39,15 +39,7 @@ def between(before: dict[int, int], after: dict[int, int]) -> int:
 
 
 def _spent(pid: int) -> int:
-    total = 0
-    with contextlib.suppress(OSError):
-        for task in os.listdir(f"/proc/{pid}/task"):
-            with contextlib.suppress(OSError, IndexError):
-                total += int(Path(f"/proc/{pid}/task/{task}/schedstat").read_text().split()[0])
-    return total or _from_ticks(pid)
-
-
-def _from_ticks(pid: int) -> int:
+    """From the process's own total: threads that ended are in it, and A's come and go."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rsplit(")", 1)[1].split()
     except (OSError, IndexError):

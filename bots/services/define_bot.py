@@ -17,6 +17,7 @@ from bots.selectors import COLUMNS, JOINS, base_params
 from bots.services.find_connector import choose_connector
 from bots.types import Template
 from clients.models import Connector
+from clients.services.manage_accounts import connector_name as stored_name
 from exchanges import symbols
 from ground.errors import Conflict, InvalidInput
 from ground.http import ExactJSONDecoder, exact_json
@@ -32,18 +33,25 @@ _OWNER = """
       FROM clients c WHERE c.account_identifier = %(account)s AND c.retired_at IS NULL
        AND (%(tenant)s::uuid IS NULL OR c.id = %(tenant)s) FOR NO KEY UPDATE OF c
 """
-# Read only once the account is locked, so that one that somebody is just adding is seen.
 _CONNECTORS = """
     SELECT coalesce(json_agg(json_build_array(k.id, k.name, k.label)), '[]')::text FROM connectors k
      WHERE k.client_id = %(client)s AND k.retired_at IS NULL
 """
+# Unless the connector was chosen, it is the only one of exactly this name, or none where the client has none at all; in
+# every other case nothing is made. It runs once the account is locked, so that a connector somebody is just adding is seen.
 _INSERT = f"""
-    WITH b AS (
+    WITH k AS (
+        SELECT (array_agg(k.id) FILTER (WHERE k.name = %(connector_name)s))[1] AS id,
+               count(*) FILTER (WHERE k.name = %(connector_name)s) AS exact, count(*) AS all
+          FROM connectors k WHERE k.client_id = %(client)s AND k.retired_at IS NULL),
+    b AS (
         INSERT INTO bots (id, client_id, connector_id, connector_name, name, pair, strategy, config, runtime_kind,
                           desired_status, desired_by, desired_reason, reported_by, stale_minutes, stopped_minutes,
                           source, source_id, deletion_requested_by)
-        VALUES (%(id)s, %(client)s, %(connector)s, %(connector_name)s, %(name)s, %(pair)s, %(strategy)s, %(config)s,
-                %(kind)s, '{DesiredStatus.CREATED}', '', '', '', %(stale)s, %(stopped)s, '', '', '')
+        SELECT %(id)s, %(client)s, CASE WHEN %(is_chosen)s THEN %(connector)s::uuid ELSE k.id END, %(connector_name)s,
+               %(name)s, %(pair)s, %(strategy)s, %(config)s::jsonb, %(kind)s, '{DesiredStatus.CREATED}', '', '', '',
+               %(stale)s::numeric, %(stopped)s::numeric, '', '', ''
+          FROM k WHERE %(is_chosen)s OR k.exact = 1 OR k.all = 0
         RETURNING *),
     h AS (
         INSERT INTO bot_health (bot_id, client_id, status, message, heartbeat_status, evidence, thresholds,
@@ -70,22 +78,23 @@ def define_bot(
 ) -> DefinedBot:  # fmt: skip
     """Define a bot; it is not started. Its JSON echoes the pair as it was given. Raises InvalidInput, Conflict.
 
-    Three prepared statements do what the ORM did in seven, at a fifth of the time.
+    Two prepared statements do what the ORM did in seven, at a fifth of the time.
     """
-    kind = RuntimeKind(runtime_kind or default_kind())
-    symbol = symbols.normalize(pair)
+    values = base_params(scope) | {
+        "id": uuid4(), "kind": str(RuntimeKind(runtime_kind or default_kind())), "pair": symbols.normalize(pair),
+        "pair_shown": pair, "name": name.strip(), "strategy": strategy.strip(), "stale": stale_minutes,
+        "stopped": stopped_minutes, "is_chosen": False, "connector": None,
+    }  # fmt: skip
     check_minutes(stale_minutes, stopped_minutes)
     with scope.transaction():
-        client_id, template = _lock_owner(scope, account, strategy)
+        values["client"], template = _lock_owner(scope, account, strategy)
         validate_config(template, config or {})
-        chosen, connector_name = choose_connector(_connectors(client_id), name=connector, connector_id=connector_id)
-        bot_id = uuid4()
-        row = fetch_hot(_INSERT, base_params(scope) | {
-            "id": bot_id, "client": client_id, "connector": chosen.id if chosen else None, "pair_shown": pair,
-            "connector_name": connector_name, "name": name.strip(), "pair": symbol, "strategy": strategy.strip(),
-            "config": exact_json(config or {}), "kind": str(kind), "stale": stale_minutes, "stopped": stopped_minutes,
-        })  # fmt: skip
-    return DefinedBot(bot_id, str(row[0]) if row else "{}")
+        values |= {"config": exact_json(config or {}), "connector_name": stored_name(connector)}
+        row = fetch_hot(_INSERT, values) if connector_id is None else None
+        if row is None:
+            chosen, _ = choose_connector(_connectors(values["client"]), name=connector, connector_id=connector_id)
+            row = fetch_hot(_INSERT, values | {"is_chosen": True, "connector": chosen.id if chosen else None})
+    return DefinedBot(values["id"], str(row[0]) if row else "{}")
 
 
 def default_kind() -> RuntimeKind:

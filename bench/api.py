@@ -116,10 +116,12 @@ def start_servers(ground: Stage, *, hummingbot: int) -> dict[str, Server]:
         ASKING: ([*uvicorn, str(ports[ASKING])],
                  {"HUMMINGBOT_POLL_SECONDS": POLL_SECONDS, "HUMMINGBOT_URL": away["HUMMINGBOT_API_URL"]}),
     }  # fmt: skip
-    return {
+    started = {
         name: ground.start(name, command, port=ports[name], **variables)
         for name, (command, variables) in commands.items()
     }
+    ground.await_all()
+    return started
 
 
 def sides_of(work: Work, servers: dict[str, Server]) -> list[Server]:

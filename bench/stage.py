@@ -72,7 +72,7 @@ class Stage:
             raise SystemExit(f"{command} failed:\n{(done.stdout + done.stderr).decode(errors='replace')[-3000:]}")
 
     def start(self, name: str, command: list[str], *, port: int, **variables: str) -> Server:
-        """Start a server; returns when it listens."""
+        """Start a server; ``await_all`` waits until it listens."""
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 command, env={**self.environ, **variables}, cwd=programs.CHECKOUT, stdin=subprocess.DEVNULL, stdout=log,
@@ -80,12 +80,16 @@ class Stage:
             )  # fmt: skip
         server = Server(name, port, process)
         self.running.append(server)
-        end = time.monotonic() + START_PATIENCE_S
-        while not _listens(port):
-            if process.poll() is not None or time.monotonic() > end:
-                raise SystemExit(f"{name} did not start:\n{self.last_words()}")
-            time.sleep(0.05)
         return server
+
+    def await_all(self) -> None:
+        """Wait until every server listens."""
+        end = time.monotonic() + START_PATIENCE_S
+        for server in self.running:
+            while not _listens(server.port):
+                if server.process.poll() is not None or time.monotonic() > end:
+                    raise SystemExit(f"{server.name} did not start:\n{self.last_words()}")
+                time.sleep(0.05)
 
     def end(self, server: Server) -> None:
         if server in self.running:

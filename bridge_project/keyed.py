@@ -1,6 +1,6 @@
 """The short way of requests that bring an API key to the API: sessions, forms and pages are none of their business.
 
-What a browser needs (sessions, CSRF tokens, sign-in, second factor, messages, static files) was a third of the work of a
+What a browser needs (sessions, CSRF tokens, sign-in, second factor, messages, static files) was a fifth of the work of a
 small request. A key is looked up by the view itself, the same as on the long way; the headers are those of the long way
 but for the content policy, which is the strictest there is, since nothing here is ever shown as a page.
 """

@@ -17,6 +17,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from bots.rules import words
+from bridge_project.admin_look import UNFOLD as UNFOLD  # django-unfold reads it from here
 from bridge_project.up.urls import broker_url, database_config, redis_client_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -348,42 +349,6 @@ SPECTACULAR_SETTINGS = {
         "DeletedStatusEnum": ["deleted", "deleting"],
         "ThresholdSourceEnum": ["bot", "settings", "environment"],
     },
-}
-
-UNFOLD = {
-    "SITE_TITLE": "Trading Bridge",
-    "SITE_HEADER": "Trading Bridge",
-    "SITE_SYMBOL": "swap_horiz",
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": f"{STATIC_URL}bridge/icon.svg"}],
-    "SHOW_HISTORY": True,
-    "SHOW_VIEW_ON_SITE": False,
-    "SHOW_BACK_BUTTON": True,
-    "STYLES": [f"{STATIC_URL}bridge/admin.css"],
-    "ENVIRONMENT": "bridge_project.dashboard.environment",
-    "DASHBOARD_CALLBACK": "bridge_project.dashboard.dashboard",
-    "LOGIN": {"form": "bridge_project.second_factor.SignInForm"},
-    "ACCOUNT": {
-        "navigation": [
-            {"title": "Second factor", "link": "/admin/second-factor"},
-            {"title": "Change password", "link": "/admin/password_change/"},
-        ]
-    },
-    "COLORS": {
-        "primary": {
-            "50": "#eefcf9",
-            "100": "#d0f7ee",
-            "200": "#a4eedf",
-            "300": "#6fdfcb",
-            "400": "#3bc7b1",
-            "500": "#1fab97",
-            "600": "#128a7b",
-            "700": "#126e64",
-            "800": "#135851",
-            "900": "#144944",
-            "950": "#052c2a",
-        },
-    },
-    "SIDEBAR": {"show_search": True, "navigation": "bridge_project.dashboard.navigation"},
 }
 
 LOG_LEVEL = _setting(

@@ -17,7 +17,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from bots.rules import words
-from bridge_project.admin_look import UNFOLD as UNFOLD  # django-unfold reads it from here
+from bridge_project.admin_look import UNFOLD  # noqa: F401 - django-unfold reads it from here
 from bridge_project.up.urls import broker_url, database_config, redis_client_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent

@@ -42,6 +42,9 @@ def configure(options: dict[str, Any]) -> None:
     for name in ("ccxt", "urllib3", "requests", "aiohttp", "asyncio", "kombu", "amqp", "redis", "psycopg"):
         logging.getLogger(name).setLevel(max(logging.INFO, root.level))
     logging.getLogger("django.db.backends").setLevel(logging.INFO)
+    logging.getLogger("celery.worker.request").setLevel(
+        logging.WARNING
+    )  # ticks that came too late are dropped, as meant
     logging.getLogger("django.request").setLevel(logging.ERROR)  # refusals are answers, not events
     # Ticks that come every second say nothing unless they fail.
     for name in ("celery.beat", "celery.worker.strategy", "celery.app.trace", "axes"):

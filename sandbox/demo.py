@@ -113,7 +113,13 @@ def main() -> int:
     except (OSError, ValueError, KeyError):
         print(f"No demo data: {options.credentials} holds no API key of this bridge.", file=sys.stderr)  # noqa: T201
         return 1
-    made = Demo(bridge=options.url, api_key=api_key, sandbox=os.environ["SANDBOX_URL"]).fill()
+    try:
+        made = Demo(bridge=options.url, api_key=api_key, sandbox=os.environ["SANDBOX_URL"]).fill()
+    except requests.RequestException as error:
+        refused = getattr(error.response, "status_code", None) == 401
+        why = f"the bridge does not know the API key in {options.credentials}" if refused else f"{type(error).__name__}"
+        print(f"No demo data, or not all of it: {why}.", file=sys.stderr)  # noqa: T201
+        return 1
     print(f"The demo has {len(CLIENTS)} clients; {made} bots were made now.")  # noqa: T201
     return 0
 

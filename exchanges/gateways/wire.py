@@ -127,8 +127,8 @@ class Transport:
             return super().sign(*args, **kwargs)  # type: ignore[misc]
         except self._ccxt_error:
             raise
-        except Exception as error:
-            raise self._cannot_sign("the request could not be signed") from error
+        except Exception:  # noqa: BLE001 - its words may hold a part of the secret: none of them goes on, not even as a cause
+            raise self._cannot_sign("the request could not be signed") from None
 
     def on_rest_response(self, code: int, reason: str, url: str, method: str, headers: Any, text: str, *_: Any) -> str:
         """Remembers what came, before ccxt looks at it."""

@@ -9,10 +9,12 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
+from alerts.admin import severity_badge
+from alerts.selectors import open_incidents
 from bots.admin import bot_badge, with_status
 from bots.models import Bot, BotDeployment, HummingbotState
 from bots.rules.words import OPEN_DEPLOYMENTS, DeploymentStatus, HealthStatus
-from clients.admin_base import ago
+from clients.admin_base import COUNT_AT_MOST, ago
 from clients.models import Client
 from health.admin import health_badge
 from health.rules.words import BADGES
@@ -40,6 +42,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "title": "Health",
             "separator": True,
             "items": [
+                _item("Incidents", "notification_important", "alerts_incident_changelist", "?state=open"),
                 _item("Verdicts", "monitor_heart", "bots_bothealth_changelist"),
                 _item("Log of checks", "receipt_long", "health_bothealthlog_changelist"),
                 _item("Checks asked for", "front_hand", "health_checkrequest_changelist"),
@@ -70,8 +73,8 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     ]
 
 
-def _item(title: str, icon: str, name: str) -> dict[str, Any]:
-    return {"title": title, "icon": icon, "link": reverse(f"admin:{name}")}
+def _item(title: str, icon: str, name: str, query: str = "") -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse(f"admin:{name}") + query}
 
 
 def environment(request: HttpRequest) -> list[str] | None:
@@ -80,7 +83,7 @@ def environment(request: HttpRequest) -> list[str] | None:
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """How many bots carry which verdict, those that need somebody, and what Hummingbot is doing."""
+    """How many bots carry which verdict, what is wrong, who needs somebody, and what Hummingbot is doing."""
     bots = Bot.objects.filter(retired_at=None).exclude(runtime_kind="arena")
     counted = dict(bots.values_list("health__status").annotate(n=Count("id")).order_by())
     counted[HealthStatus.UNKNOWN] = counted.pop(None, 0) + counted.get(HealthStatus.UNKNOWN, 0)
@@ -100,6 +103,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             }
             for word, shown in BADGES.items()
         ],
+        "incidents": [_incident(incident) for incident in open_incidents()[:SHOWN]],
+        "open_incidents": open_incidents().order_by()[:COUNT_AT_MOST].count(),
         "troubled": [_row(bot) for bot in _troubled(bots)],
         "changed": [_row(bot) for bot in _changed(bots)],
         "deployments": BotDeployment.objects.filter(status__in=OPEN_DEPLOYMENTS)
@@ -122,6 +127,17 @@ def _changed(bots: QuerySet[Bot]) -> QuerySet[Bot]:
     """Those whose verdict changed last."""
     known = bots.filter(health__checked_at__isnull=False).select_related("client", "health")
     return with_status(known).order_by("-health__status_updated_at")[:SHOWN]
+
+
+def _incident(incident: Any) -> dict[str, Any]:
+    return {
+        "title": incident.title,
+        "link": reverse("admin:alerts_incident_change", args=[incident.id]),
+        "level": severity_badge(incident.severity),
+        "about": incident.client.account_identifier if incident.client else "",
+        "since": ago(incident.opened_at),
+        "taken_on_by": incident.acknowledged_by,
+    }
 
 
 def _row(bot: Any) -> dict[str, Any]:

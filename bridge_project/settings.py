@@ -233,6 +233,8 @@ INSTALLED_APPS = [
     "ground",
     "clients",
     "bots",
+    "alerts",
+    "ledger",
     "health",
     "bridge_project.apps.BridgeProjectConfig",
 ]

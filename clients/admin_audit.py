@@ -17,7 +17,10 @@ from unfold.decorators import display
 from clients.admin_base import FactsAdmin, badge
 from clients.models import AuditEntry
 
-AUDITED = ("clients", "wallets", "connectors", "api_keys", "bots", "bot_templates", "bots_settings", "health_settings")
+AUDITED = (
+    *("clients", "wallets", "connectors", "api_keys", "bots", "bot_templates", "bots_settings", "health_settings"),
+    "incidents",
+)
 COLORS = {"INSERT": "green", "UPDATE": "blue", "DELETE": "red"}
 WORDS = {"INSERT": "made", "UPDATE": "changed", "DELETE": "removed"}
 

@@ -1,0 +1,192 @@
+"""The page of incidents: what is wrong, since when, which rows, and taking it on or ending it."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from unfold.decorators import action, display
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from alerts.models import Incident
+from alerts.rules.words import Severity
+from alerts.services.incidents import acknowledge_incident, resolve_incident
+from clients.admin_audit import address_of
+from clients.admin_base import NOTHING, FactsAdmin, ago, badge, confirmation
+from ground.http import exact_json
+
+COLORS = {Severity.INFO: "blue", Severity.WARNING: "yellow", Severity.CRITICAL: "red"}
+STATES = {"open": "open", "acknowledged": "open, taken on", "resolved": "resolved"}
+
+
+def severity_badge(severity: str) -> SafeString:
+    return badge(severity, COLORS[Severity(severity)])
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return list(STATES.items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Incident]) -> QuerySet[Incident]:
+        match self.value():
+            case "open":
+                return queryset.filter(resolved_at=None)
+            case "acknowledged":
+                return queryset.filter(resolved_at=None, acknowledged_at__isnull=False)
+            case "resolved":
+                return queryset.filter(resolved_at__isnull=False)
+        return queryset
+
+
+class KindFilter(admin.SimpleListFilter):
+    title = "kind"
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        kinds = Incident.objects.order_by("kind").values_list("kind", flat=True).distinct()
+        return [(kind, kind.replace("_", " ")) for kind in kinds]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Incident]) -> QuerySet[Incident]:
+        return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
+class ResolveForm(BaseDialogForm):
+    resolution = forms.CharField(
+        max_length=300, required=False, widget=UnfoldAdminTextInputWidget, label="What was done about it"
+    )
+
+
+@admin.register(Incident)
+class IncidentAdmin(FactsAdmin):
+    list_display = ("level", "title", "kind", "owner", "state", "opened", "seen", "times_seen")
+    list_display_links = ("title",)
+    list_filter = (StateFilter, "severity", KindFilter)
+    list_select_related = ("client", "bot")
+    search_fields = ("title", "key__exact", "bot__name", "client__account_identifier")
+    search_help_text = "words of the title, a bot's name or an account"
+    ordering = ("-opened_at", "-id")
+    actions_row = ("acknowledge", "resolve")
+    actions_detail = ("acknowledge", "resolve")
+    fields = (
+        "level",
+        "title",
+        "kind",
+        "key",
+        "client",
+        "bot",
+        "state",
+        "raised_by",
+        "opened_at",
+        "last_seen_at",
+        "times_seen",
+        "acknowledged_by",
+        "acknowledged_at",
+        "resolved_by",
+        "resolved_at",
+        "resolution",
+        "evidence",
+    )
+
+    def has_handle_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.has_perm("alerts.change_incident"))
+
+    @display(description="severity", ordering="severity")
+    def level(self, incident: Incident) -> SafeString:
+        return severity_badge(incident.severity)
+
+    @display(description="about")
+    def owner(self, incident: Incident) -> str:
+        account = incident.client.account_identifier if incident.client else ""
+        return f"{incident.bot.name} of {account}" if incident.bot else account or NOTHING
+
+    @display(description="state")
+    def state(self, incident: Incident) -> SafeString:
+        if incident.resolved_at:
+            return badge("resolved", "green", says=f"by {incident.resolved_by}")
+        if incident.acknowledged_at:
+            return badge("taken on", "blue", says=f"by {incident.acknowledged_by}")
+        return badge("open", "orange")
+
+    @display(description="opened", ordering="opened_at")
+    def opened(self, incident: Incident) -> SafeString | str:
+        return ago(incident.opened_at)
+
+    @display(description="last seen", ordering="last_seen_at")
+    def seen(self, incident: Incident) -> SafeString | str:
+        return ago(incident.last_seen_at)
+
+    @display(description="details")
+    def evidence(self, incident: Incident) -> SafeString:
+        """Rows that it names as a table with links, anything else as it was said."""
+        details = dict(incident.details or {})
+        rows = details.pop("rows", [])
+        said = format_html_join("", "<p>{}: {}</p>", ((name, _text(value)) for name, value in details.items()))
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            return said + format_html("<p>rows: {}</p>", _text(rows))
+        return said + _table(rows) if rows else said
+
+    @action(
+        description="Take on",
+        icon="front_hand",
+        permissions=["handle"],
+        dialog=confirmation("Take this incident on?", "Others see that you look after it; it stays open.", "Take on"),
+    )
+    def acknowledge(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        def call() -> str:
+            acknowledge_incident(scope=self.scope(request), incident_id=UUID(object_id), now=timezone.now())
+            return "You have taken it on."
+
+        return self.act(request, call)
+
+    @action(
+        description="Resolve",
+        icon="task_alt",
+        permissions=["handle"],
+        dialog={
+            "title": "Resolve this incident?",
+            "description": "What is still broken comes back as a new incident when it is looked at next.",
+            "form_class": ResolveForm,
+            "form_submit_text": "Resolve",
+        },
+    )
+    def resolve(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        def call() -> str:
+            resolve_incident(
+                scope=self.scope(request),
+                incident_id=UUID(object_id),
+                resolution=form.cleaned_data["resolution"],
+                now=timezone.now(),
+            )
+            return "The incident is resolved."
+
+        return self.act(request, call)
+
+
+def _table(rows: list[dict[str, Any]]) -> SafeString:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    head = format_html_join("", "<th>{}</th>", ((name,) for name in names))
+    body = format_html_join(
+        "", "<tr>{}</tr>", ((format_html_join("", "<td>{}</td>", ((_cell(row, n),) for n in names)),) for row in rows)
+    )
+    return format_html('<table class="bridge-table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>', head, body)
+
+
+def _cell(row: dict[str, Any], name: str) -> SafeString | str:
+    address = address_of(str(row.get("table")), str(row["id"])) if name == "id" and row.get("table") else ""
+    text = _text(row.get(name, ""))
+    return format_html('<a class="bridge-link" href="{}">{}</a>', address, text) if address else text
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else NOTHING if value is None else exact_json(value)

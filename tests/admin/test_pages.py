@@ -47,7 +47,11 @@ def everything(desk: HttpClient, cast: Cast) -> HttpClient:
 
 
 def test_every_list_add_and_change_page_opens_and_shows_no_secret(everything: HttpClient) -> None:
-    ours = [model for model in admin.site._registry if model._meta.app_label in ("clients", "bots", "health", "auth")]
+    ours = [
+        model
+        for model in admin.site._registry
+        if model._meta.app_label in ("clients", "bots", "alerts", "health", "auth")
+    ]
     assert len(ours) >= 16
     for model in ours:
         name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
@@ -167,7 +171,7 @@ def _opens(http: HttpClient, address: str) -> bytes:
 
 
 def _world() -> dict[str, Any]:
-    tables = [m for m in apps.get_models() if m._meta.app_label in ("clients", "bots", "health")]
+    tables = [m for m in apps.get_models() if m._meta.app_label in ("clients", "bots", "alerts", "health")]
     return {m.__name__: str(list(m._default_manager.order_by("pk").values())) for m in tables}
 
 

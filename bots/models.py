@@ -204,15 +204,34 @@ class BotHealth(models.Model):
 
 
 class BotStats(models.Model):
-    """A bot's figures of the last 24 hours; null where they cannot be told. Unaudited."""
+    """A bot's figures: of the last 24 hours (null where they cannot be told) and of all time. The ledger's triggers keep
+    the latter as rows come. Unaudited."""
 
     bot = models.OneToOneField(Bot, on_delete=models.CASCADE, primary_key=True, related_name="stats")
     client_id = models.UUIDField()
     buys_24h = models.PositiveIntegerField(null=True)
     sells_24h = models.PositiveIntegerField(null=True)
     volume_24h = models.DecimalField(max_digits=38, decimal_places=18, null=True)
-    pnl = models.DecimalField(max_digits=38, decimal_places=18, null=True)
+    pnl = models.DecimalField(
+        max_digits=38, decimal_places=18, null=True, help_text="Realised by its trades; empty: none was closed."
+    )
     last_price = models.DecimalField(max_digits=38, decimal_places=18, null=True)
+    trades = models.BigIntegerField(db_default=0, help_text="Executions.")
+    closed_trades = models.BigIntegerField(db_default=0, help_text="Exits whose result is known.")
+    wins = models.BigIntegerField(db_default=0)
+    losses = models.BigIntegerField(db_default=0)
+    gross_profit = models.DecimalField(max_digits=38, decimal_places=18, db_default=0)
+    gross_loss = models.DecimalField(max_digits=38, decimal_places=18, db_default=0)
+    fees = models.DecimalField(
+        max_digits=38, decimal_places=18, db_default=0, help_text="As far as their worth in the quote is known."
+    )
+    volume = models.DecimalField(max_digits=76, decimal_places=36, db_default=0, help_text="Sum of price x quantity.")
+    first_trade_at = models.DateTimeField(null=True)
+    last_trade_at = models.DateTimeField(null=True)
+    positions_open = models.BigIntegerField(db_default=0)
+    positions_closed = models.BigIntegerField(db_default=0)
+    decisions = models.BigIntegerField(db_default=0)
+    decisions_successful = models.BigIntegerField(db_default=0)
     updated_at = models.DateTimeField(db_default=Now())
 
     class Meta:

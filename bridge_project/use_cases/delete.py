@@ -1,7 +1,9 @@
-"""Deleting a bot or a client: at once when nothing runs, else (only if an operator insists) after all has stopped."""
+"""Deleting a bot or a client: at once when nothing runs and nothing is held, else (only if an operator insists) after all
+has stopped."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -17,6 +19,7 @@ from clients.services.manage_accounts import erased
 from clients.services.manage_clients import lock_client
 from ground.errors import BridgeError, Conflict, Forbidden
 from ground.scope import Scope
+from ledger.selectors.known import bots_with_open_positions
 
 log = structlog.get_logger(__name__)
 
@@ -26,13 +29,15 @@ DELETED, DELETING = "deleted", "deleting"
 def delete_client(*, scope: Scope, client_id: UUID, force: bool, now: datetime) -> str:
     """Retire a client with its bots: ``deleted``, or with force ``deleting`` until its bots are confirmed stopped.
 
-    Raises NotFound, Conflict while a bot of it runs (without force), Forbidden for force by a client.
+    Raises NotFound, Conflict while a bot of it runs or holds a position (without force), Forbidden for force by a client.
     """
     _check_force(scope, force)
     with scope.transaction(reason="client deleted"):
         client = Client.objects.select_for_update().get(id=client_id) if force else lock_client(client_id)
         running = _running_bots(scope, client_id)
         if not running:
+            if not force:
+                _check_holds_nothing(Bot.objects.filter(client_id=client_id, retired_at=None))
             _retire_client(client, now=now)
             return DELETED
         if not force:
@@ -51,7 +56,10 @@ def delete_bot_or_stop_first(*, scope: Scope, bot_id: UUID, force: bool, now: da
     _check_force(scope, force)
     with scope.transaction(reason="bot deleted"):
         bot = lock_bot(scope, bot_id)
-        if not force or is_at_rest(bot, selectors.bot_status(scope, bot_id)):
+        at_rest = is_at_rest(bot, selectors.bot_status(scope, bot_id))
+        if at_rest and not force:
+            _check_holds_nothing([bot])
+        if at_rest or not force:
             delete_bot(scope=scope, bot_id=bot_id, now=now)
             return DELETED
         bot.deletion_requested_at, bot.deletion_requested_by = now, scope.actor
@@ -82,6 +90,17 @@ def finish_deletions(*, scope: Scope, now: datetime) -> int:
 def _check_force(scope: Scope, force: bool) -> None:
     if force and not scope.is_operator:
         raise Forbidden("Only an operator may delete what still runs.")
+
+
+def _check_holds_nothing(bots: Iterable[Bot]) -> None:
+    by_id = {bot.id: bot for bot in bots}
+    holding = bots_with_open_positions(by_id)
+    if holding:
+        names = ", ".join(sorted(by_id[bot_id].name for bot_id in holding)[:5])
+        raise Conflict(
+            f"{len(holding)} of the bots hold an open position ({names}); close it first, or have an operator insist.",
+            code="open_positions",
+        )
 
 
 def _running_bots(scope: Scope, client_id: UUID) -> list[Bot]:

@@ -50,6 +50,25 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             ],
         },
         {
+            "title": "Ledger",
+            "separator": True,
+            "items": [
+                _item("Trades", "swap_vert", "ledger_trade_changelist"),
+                _item("Positions", "stacked_line_chart", "ledger_position_changelist", "?status=open"),
+                _item("Decisions", "psychology", "ledger_botdecision_changelist"),
+                _item("Boards", "leaderboard", "ledger_leaderboardentry_changelist"),
+                _item("Accounts", "savings", "ledger_botaccount_changelist"),
+                _item("Snapshots", "photo_camera", "ledger_botstatesnapshot_changelist"),
+                _item("Equity by hour and day", "show_chart", "ledger_equitybucket_changelist"),
+                _item("Trading by hour", "bar_chart", "ledger_bottradehour_changelist"),
+                _item("Fees", "payments", "ledger_botfee_changelist"),
+                _item("Imports", "upload_file", "ledger_arenaimport_changelist"),
+                _item("Kept documents", "folder_zip", "ledger_keptdocument_changelist"),
+                _item("How it is kept", "tune", "ledger_ledgersettings_changelist"),
+                _item("When it was kept", "schedule", "ledger_ledgerstate_changelist"),
+            ],
+        },
+        {
             "title": "Hummingbot",
             "separator": True,
             "items": [

@@ -179,6 +179,10 @@ CELERY_BEAT_SCHEDULE = {
     "health-cycle": {"task": "health.start_due_checks", "schedule": 2.0, "options": {"expires": 10}},
     "finish-deletions": {"task": "bridge_project.finish_deletions", "schedule": 5.0, "options": {"expires": 30}},
     "thin-records": {"task": "bridge_project.thin_records", "schedule": 3600.0, "options": {"expires": 600}},
+    "take-snapshots": {"task": "ledger.take_snapshots", "schedule": 5.0, "options": {"expires": 20}},
+    "refresh-boards": {"task": "ledger.refresh_boards", "schedule": 60.0, "options": {"expires": 50}},
+    "refresh-intervals": {"task": "ledger.refresh_intervals", "schedule": 300.0, "options": {"expires": 200}},
+    "thin-snapshots": {"task": "ledger.thin_snapshots", "schedule": 3600.0, "options": {"expires": 600}},
 }
 
 # -- the outside world ----------------------------------------------------------------------------------------------
@@ -216,6 +220,7 @@ CORS_ALLOW_HEADERS = ["authorization", "content-type", "idempotency-key", "x-wal
 CORS_EXPOSE_HEADERS = ["retry-after"]
 INSTALLED_APPS = [
     "unfold",
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

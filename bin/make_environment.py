@@ -103,7 +103,7 @@ def install_with_uv(uv: str, name: str) -> bool:
     own_cache = VENV / ".uv-cache"  # beside its target, so that files are linked, not copied; goes afterwards
     if not (environ.get("UV_CACHE_DIR") or environ.get("UV_NO_CACHE")):
         environ["UV_CACHE_DIR"] = str(own_cache)
-    words = [uv, "pip", "install", "--quiet", "--python", str(PYTHON), "--require-hashes", "-r", name]
+    words = [uv, "pip", "install", "--quiet", "--python", str(PYTHON), "--no-deps", "--require-hashes", "-r", name]
     done = subprocess.run(words, cwd=ROOT, env=environ, check=False).returncode == 0
     shutil.rmtree(own_cache, ignore_errors=True)
     if not done:
@@ -131,7 +131,7 @@ def install_with_pip(name: str) -> bool:
     words = [*find_pip(), "install", "--quiet", "--no-input", "--no-compile", "--progress-bar", "off"]
     if not environ.get("PIP_CACHE_DIR"):
         words.append("--no-cache-dir")
-    words += ["--require-hashes", "-r", name]
+    words += ["--no-deps", "--require-hashes", "-r", name]  # the lists are whole
     return subprocess.run(words, cwd=ROOT, env=environ, check=False).returncode == 0
 
 

@@ -18,6 +18,7 @@ class FileSource:
 
     def __init__(self, path: Path) -> None:
         self.path, self.label = path, path.name
+        self.notes: list[str] = []
         try:
             self.size: int | None = path.stat().st_size
         except OSError as error:
@@ -70,6 +71,7 @@ def _state(stream: JsonStream, limit: int | None) -> Iterator[Item]:
             stream.value()
             yield Item(section, key=key, problem=_TWICE)
         elif key == "bots":
+            before.append(Item(section, key=key, value=[], raw="[]"))
             yield from _bots(stream)
         elif key == "state" and "bots" not in seen and stream.peek() in '{"':
             section = Section.WRAPPER_FIELD

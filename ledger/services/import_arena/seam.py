@@ -7,6 +7,9 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 from ground.errors import BridgeError
+from ledger.rules.arena_shape import NotANumber, Number
+
+__all__ = ["TABLE_OF", "Item", "NotANumber", "Number", "Progress", "Section", "Source", "Unreadable", "path_of"]
 
 Progress = Callable[[int], None]
 """Told how many bytes of the source have been read so far."""
@@ -52,7 +55,8 @@ class Item(NamedTuple):
     ``value`` is parsed JSON in which numbers are ``Number`` (their own text, so that no digit is lost), and ``raw`` the
     JSON text it was parsed from. An item that cannot be taken at all (too large, not UTF-8, nested too deep) has a
     ``problem``, the reason as a sentence, and no value. ``bot`` counts the state's bots from 0, as does ``index`` within
-    the section.
+    the section. ``key`` is the field's, or says where an order, a log or a position stood if not in the state. ``secret``
+    is a provider's key, encrypted by ``ground.encrypted``.
     """
 
     section: Section
@@ -62,18 +66,7 @@ class Item(NamedTuple):
     value: Any = None
     raw: str = ""
     problem: str = ""
-
-
-class Number(str):
-    """A JSON number as it was written: ``2.40`` stays ``2.40``."""
-
-    __slots__ = ()
-
-
-class NotANumber(str):
-    """What some writers put where a number has no value: ``NaN``, ``Infinity``, ``-Infinity``."""
-
-    __slots__ = ()
+    secret: str = ""
 
 
 class Source(Protocol):
@@ -81,6 +74,7 @@ class Source(Protocol):
 
     label: str  # what reports call it, without credentials
     size: int | None  # bytes, for the progress
+    notes: list[str]  # sentences for the report; filled while ``items`` runs
 
     def fingerprint(self) -> str:
         """A digest of everything ``items`` will give: an import that was interrupted goes on only if it is the same."""
@@ -94,6 +88,8 @@ class Source(Protocol):
 def path_of(item: Item) -> str:
     """Where the item stands: ``bots[0].orders[3]``, ``bots[2].portfolio.balance``, ``tables.users[0]``."""
     bot, section = f"bots[{item.bot}]", item.section
+    if item.key and section in (Section.ORDER, Section.LOG, Section.POSITION):
+        return item.key
     if section == Section.ORDER:
         return f"{bot}.orders[{item.index}]"
     if section == Section.LOG:

@@ -24,6 +24,7 @@ from bots.admin import DEPLOYMENT_COLORS, RUNTIME_COLORS, BotAdmin, bot_badge
 from bots.models import Bot
 from bots.rules.words import DeploymentStatus, RuntimeStatus
 from bots.services.find_connector import link_connectors
+from bridge_project.admin_export import add_csv_downloads
 from bridge_project.use_cases.delete import DELETED, delete_bot_or_stop_first, delete_client
 from bridge_project.use_cases.timeline import bot_timeline
 from clients.admin import ClientAdmin, ConnectorAdmin
@@ -35,6 +36,8 @@ from health.admin import HealthFilter, HealthOfBots, health_badge
 from health.rules.limits import limits_of_bot
 from health.rules.words import span
 from health.selectors import thresholds
+from ledger.admin.accounts import AllocatesCapital
+from ledger.admin.bot_section import ledger_of
 
 FORCE = confirmation(
     "Stop what runs, then delete?",
@@ -85,8 +88,8 @@ class WholeConnectorAdmin(ConnectorAdmin):
         link_connectors(scope=self.scope(request))
 
 
-class WholeBotAdmin(HealthOfBots, BotAdmin):
-    """Bots, with their health, and deleting."""
+class WholeBotAdmin(HealthOfBots, AllocatesCapital, BotAdmin):
+    """Bots, with their health, their ledger, and deleting."""
 
     list_display = ("name", "owner", "pair", "connector_name", "runs_in", "status_badge", "health_badge", "last_trade")
     list_fullwidth = True
@@ -99,7 +102,7 @@ class WholeBotAdmin(HealthOfBots, BotAdmin):
         "stop",
         "check_now",
         "timeline",
-        {"title": "More", "items": ["clone", "make_ping_key", "force_delete"]},
+        {"title": "More", "items": ["allocate", "clone", "make_ping_key", "force_delete"]},
     )
     change_form_outer_before_template = "admin/bridge/bot_panel.html"
 
@@ -107,8 +110,14 @@ class WholeBotAdmin(HealthOfBots, BotAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         bot = self.get_object(request, object_id)
-        panel = {"panel": panel_of(bot), "show_history": False} if bot else {}
+        panel = {"panel": self._panel(request, bot), "show_history": False} if bot else {}
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **panel})
+
+    @staticmethod
+    def _panel(request: HttpRequest, bot: Bot) -> dict[str, Any]:
+        """What anybody sees who may see bots; of the ledger, who may see trades."""
+        ledger = ledger_of(bot) if request.user.has_perm("ledger.view_trade") else None
+        return {**panel_of(bot), "ledger": ledger}
 
     def delete_model(self, request: HttpRequest, obj: Bot) -> None:
         delete_bot_or_stop_first(scope=self.scope(request), bot_id=obj.id, force=False, now=timezone.now())
@@ -209,3 +218,4 @@ admin.site.register(User, OperatorAdmin)
 admin.site.register(Client, WholeClientAdmin)
 admin.site.register(Connector, WholeConnectorAdmin)
 admin.site.register(Bot, WholeBotAdmin)
+add_csv_downloads(admin.site)

@@ -48,12 +48,14 @@ def copied_rows(cursor: CursorWrapper, query: sql.Composable, options: str = "")
             yield bytes(row)
 
 
-def copied_blocks(cursor: CursorWrapper, query: sql.Composable, options: str = "") -> Iterator[bytes]:
+def copied_blocks(
+    cursor: CursorWrapper, query: sql.Composable, options: str = "", *, size: int = BLOCK_BYTES
+) -> Iterator[bytes]:
     """The same in blocks of whole rows."""
     block = bytearray()
     for row in copied_rows(cursor, query, options):
         block += row
-        if len(block) >= BLOCK_BYTES:
+        if len(block) >= size:
             yield bytes(block)
             block.clear()
     if block:

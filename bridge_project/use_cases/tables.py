@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 
 from django.apps import apps
+from django.conf import settings
 from django.db import models
 from django.db.backends.utils import CursorWrapper
 
@@ -21,7 +23,6 @@ LEFT_OUT = {
 # What is worth as much as a secret, beside the columns that hold ciphertext.
 SECRETS = {ApiKey._meta.db_table: {"digest"}}
 NOT_EXPORTED = {"idempotent_answers": "answers to requests, kept for a day in case these are sent twice"}
-OURS = ("clients", "bots", "health", "ledger", "alerts", "strategies", "arena")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,17 @@ def encrypted_columns(table: str) -> list[str]:
     return [str(field.column) for field in fields if isinstance(field, EncryptedTextField)]
 
 
+def secret_columns(table: str) -> frozenset[str]:
+    """The columns of a table that no export shows."""
+    return frozenset({*encrypted_columns(table), *SECRETS.get(table, ())})
+
+
+def is_exported(model: type[models.Model]) -> bool:
+    """Whether it is one of the product's own tables, and not one that is left out for a reason."""
+    is_ours = Path(model._meta.app_config.path).parent == settings.BASE_DIR
+    return is_ours and model._meta.db_table not in NOT_EXPORTED
+
+
 def _table(model: type[models.Model] | None, name: str, columns: tuple[Column, ...], key: tuple[str, ...]) -> Table:
     names = {column.name for column in columns}
     own = Client._meta.db_table
@@ -141,8 +153,8 @@ def _table(model: type[models.Model] | None, name: str, columns: tuple[Column, .
         columns=columns,
         primary_key=key,
         client_column="id" if name == own else "client_id" if "client_id" in names else None,
-        secrets=frozenset({*encrypted_columns(name), *SECRETS.get(name, ())}),
-        is_exported=model is not None and model._meta.app_label in OURS and name not in NOT_EXPORTED,
+        secrets=secret_columns(name),
+        is_exported=model is not None and is_exported(model),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.admin.utils import flatten_fieldsets
-from django.db.models import BooleanField, Model, Q, QuerySet
+from django.db.models import BooleanField, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 from django.utils.dateparse import parse_date
@@ -41,10 +41,10 @@ class LedgerFacts(FactsAdmin):
     ordering: tuple[str, ...] = ("-id",)
     ordering_of_bot: tuple[str, ...] = ()
     at = ""
-    list_select_related = ("bot",)
+    list_select_related: tuple[str, ...] = ("bot",)
     list_filter_submit = True
     list_fullwidth = True
-    sortable_by = ()
+    sortable_by: tuple[str, ...] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -77,11 +77,11 @@ SOURCE_IDS = (
     "SELECT x.id FROM bots b CROSS JOIN LATERAL (SELECT t.id FROM {table} t WHERE t.bot_id = b.id AND t.source_id = %s "
     "AND t.source_id <> '' LIMIT 10) x"
 )
-OF_CLIENT = (
-    "SELECT x.id FROM bots b CROSS JOIN LATERAL (SELECT t.id, t.{at} FROM {table} t WHERE t.bot_id = b.id "
-    f"ORDER BY t.{{at}} DESC LIMIT {NEWEST_OF_EACH_BOT}) x "
-    f"WHERE b.client_id = %s ORDER BY x.{{at}} DESC LIMIT {NEWEST_OF_CLIENT}"  # noqa: S608 - made of constants
-)
+OF_CLIENT = f"""
+    SELECT x.id FROM bots b CROSS JOIN LATERAL (SELECT t.id, t.{{at}} FROM {{table}} t WHERE t.bot_id = b.id
+                                                 ORDER BY t.{{at}} DESC LIMIT {NEWEST_OF_EACH_BOT}) x
+     WHERE b.client_id = %s ORDER BY x.{{at}} DESC LIMIT {NEWEST_OF_CLIENT}
+"""  # noqa: S608 - made of constants
 
 
 class BotChooser(AutocompleteSelectFilter):
@@ -91,7 +91,7 @@ class BotChooser(AutocompleteSelectFilter):
 class ClientChooser(AutocompleteSelectFilter):
     """One client: the newest rows of each of its bots, read by their index. There is none by client."""
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if not self.value():
             return queryset
         client = as_uuid(self.value())
@@ -105,7 +105,7 @@ class ClientChooser(AutocompleteSelectFilter):
 class Days(RangeDateFilter):
     """From one day to another, both whole, in UTC."""
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         name = self.field_path
         begin, end = self._day("from"), self._day("to")
         if begin:
@@ -145,7 +145,7 @@ class OfBotFilter(DropdownFilter):
     def words(self, bot: UUID) -> list[tuple[str, str]]:
         raise NotImplementedError
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(**{self.column: self.value()}) if self.value() else queryset
 
 

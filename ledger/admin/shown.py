@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html, format_html_join
@@ -199,4 +199,4 @@ def _column(name: str, label: str, shape: Callable[[Any], SafeString | str]) -> 
 
 def _named(show: Any, name: str) -> Column:
     show.__name__ = name
-    return show  # type: ignore[no-any-return]
+    return cast("Column", show)

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
@@ -47,10 +48,11 @@ CAUSES = {
     Cause.LIQUIDATION: "red", Cause.RUNTIME: "grey", Cause.IMPORT: "grey",
 }  # fmt: skip
 _MARKETS = ", ".join(f"'{market}'" for market in MarketType)
-EXCHANGE_IDS = (
-    "SELECT x.id FROM connectors c CROSS JOIN LATERAL (SELECT t.id FROM trades t WHERE t.connector_id = c.id "
-    f"AND t.market_type IN ({_MARKETS}) AND t.exchange_trade_id = %s AND t.exchange_trade_id <> '' LIMIT 10) x"
-)  # noqa: S608 - made of constants
+EXCHANGE_IDS = f"""
+    SELECT x.id FROM connectors c CROSS JOIN LATERAL (
+        SELECT t.id FROM trades t WHERE t.connector_id = c.id AND t.market_type IN ({_MARKETS})
+           AND t.exchange_trade_id = %s AND t.exchange_trade_id <> '' LIMIT 10) x
+"""  # noqa: S608 - made of constants
 
 
 def side_badge(side: str) -> SafeString:
@@ -172,7 +174,7 @@ class TradeAdmin(LedgerFacts):
 
     @display(description="what")
     def what(self, trade: Trade) -> SafeString:
-        return side_badge(trade.side) + " " + badge(f"{trade.trade_type} {trade.action}", "grey")
+        return format_html("{} {}", side_badge(trade.side), badge(f"{trade.trade_type} {trade.action}", "grey"))
 
     @display(description="pnl")
     def profit(self, trade: Trade) -> SafeString | str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from bots.models import Bot
-from clients.models import Connector
+from clients.models import AuditEntry, Connector
 from ledger.models import (
     ArenaImport,
     BotAccount,
@@ -59,13 +60,11 @@ def ledger(desk: HttpClient, cast: Cast) -> HttpClient:
         position_type="LONG", entry_price="65432.1", size="100", opened_quantity="0.01", quantity="0.01",
         basis_quantity="0.01", basis_cost="654.321", opened_at=NOON, source="arena", source_id="pos_1",
     )  # fmt: skip
-    for minute, values in enumerate(
-        (
-            {"side": "buy", "trade_type": "entry", "decision_id": decision.id, "source_id": "order_1"},
-            {"side": "sell", "trade_type": "exit", "pnl": "-5.25", "closed_quantity": "0.01", "source_id": "order_2"},
-        ),
-        start=1,
-    ):
+    steps: list[dict[str, Any]] = [
+        {"side": "buy", "trade_type": "entry", "decision_id": decision.id, "source_id": "order_1"},
+        {"side": "sell", "trade_type": "exit", "pnl": "-5.25", "closed_quantity": "0.01", "source_id": "order_2"},
+    ]
+    for minute, values in enumerate(steps, start=1):
         at = NOON + timedelta(minutes=minute)
         Trade.objects.create(
             id=fact_id(at, "trade"), **mine, position_id=position.id, mode="paper", market_type="swap", symbol="BTC/USDT",
@@ -125,7 +124,8 @@ def test_nothing_of_the_ledger_can_be_changed(ledger: HttpClient) -> None:
     for model in TABLES:
         if model is LedgerSettings:
             continue
-        row, before = model._default_manager.first(), _rows(model)
+        row: Any = model._default_manager.first()
+        before = _rows(model)
         assert ledger.get(f"{_list(model)}add/").status_code == 403, model
         assert ledger.post(_page(model, row.pk), {"note": "x", "status": "closed"}).status_code in (302, 403), model
         assert ledger.post(_page(model, row.pk, "delete"), {"post": "yes"}).status_code == 403, model
@@ -189,6 +189,32 @@ def test_decision_is_readable_and_none_of_it_is_markup(ledger: HttpClient) -> No
     assert "<td>$.bots[0].orders[3]</td><td>&lt;NaN&gt;</td>" in page
     page = _body(ledger, _page(KeptDocument, KeptDocument.objects.get().pk))
     assert "&quot;temperature&quot;: 0.10" in page
+
+
+def test_bots_page_shows_its_ledger_in_few_queries(ledger: HttpClient, cast: Cast) -> None:
+    address = f"/admin/bots/bot/{cast.acme_bot}/change/"
+    with CaptureQueriesContext(connections["operator"]) as asked:
+        page = _body(ledger, address)
+    assert len(asked) <= 24, [q["sql"][:90] for q in asked]
+    assert "Open positions" in page and "Latest in the ledger" in page and "<polyline" in page
+    assert 'title="9,987.5">9,987.5<' in page and ">-5.25<" in page
+    assert f'href="{_list(Trade)}?bot__id__exact={cast.acme_bot}"' in page
+    assert "It has no account yet" in _body(ledger, f"/admin/bots/bot/{cast.globex_bot}/change/")
+
+
+def test_operator_allocates_capital_and_the_audit_names_them(ledger: HttpClient, cast: Cast) -> None:
+    for page, bot in (("bots/bot", cast.globex_bot), ("ledger/botaccount", cast.acme_bot)):
+        address = f"/admin/{page}/{bot}/allocate/"
+        assert ledger.get(address).status_code == 200
+        ledger.post(address, {"_form_submitted": "on", "capital": "2500.5"})
+        account = BotAccount.objects.get(bot_id=bot)
+        assert account.allocated_capital == Decimal("2500.5")
+        entry = AuditEntry.objects.filter(table_name="bot_accounts", row_id=str(bot)).first()
+        assert entry is not None and entry.actor == "operator:alice"
+    ledger.post(f"/admin/ledger/botaccount/{cast.acme_bot}/allocate/", {"_form_submitted": "on", "capital": ""})
+    assert BotAccount.objects.get(bot_id=cast.acme_bot).balance is None
+    ledger.post(f"/admin/ledger/botaccount/{cast.acme_bot}/allocate/", {"_form_submitted": "on", "capital": "-1"})
+    assert BotAccount.objects.get(bot_id=cast.acme_bot).allocated_capital is None
 
 
 def _rows(model: Any) -> str:

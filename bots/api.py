@@ -120,25 +120,6 @@ class StopBotView(ScopedView):
         return _told(bot_id, stop_bot(scope=self.scope, bot_id=bot_id, now=timezone.now()))
 
 
-class BotStatsView(ScopedView):
-    @extend_schema(operation_id="get_bot_stats", responses=shapes.StatsShown)
-    def get(self, request: Request, bot: str) -> HttpResponse:
-        """The figures of the last 24 hours; null where they cannot be told."""
-        with self.scope.transaction():
-            bot_id = selectors.resolve_bot(self.scope, bot)
-            return json_response(selectors.bot_stats(self.scope, bot_id))
-
-
-class BotTradesView(ScopedView):
-    @extend_schema(operation_id="list_bot_trades", responses={200: dict}, parameters=LIST_PARAMETERS[:1])
-    def get(self, request: Request, bot: str) -> HttpResponse:
-        """The newest own trades that the last check of the exchange saw, newest first."""
-        page = Page.read(request.query_params, key_length=1)
-        with self.scope.transaction():
-            bot_id = selectors.resolve_bot(self.scope, bot)
-            return json_response(selectors.recent_trades(self.scope, bot_id, limit=page.limit))
-
-
 def _page_of(request: Request) -> Page:
     return Page.read(request.query_params, key_length=2, default=MOST_UNASKED)
 

@@ -226,26 +226,3 @@ def _filters(
 def like(search: str) -> str:
     """A pattern that matches the text anywhere, with no wild cards of its own."""
     return "%" + search.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") + "%"
-
-
-def bot_stats(scope: Scope, bot_id: UUID) -> str:
-    """``{bot_id, trades_24h, volume_24h, pnl, last_price, updated_at}`` as JSON text; null where it cannot be told."""
-    row = fetch_one(
-        "SELECT json_build_object('bot_id', b.id, 'trades_24h', json_build_object('buys', s.buys_24h, 'sells', s.sells_24h),"  # noqa: S608
-        " 'volume_24h', bridge_number(s.volume_24h), 'pnl', bridge_number(s.pnl), 'last_price', bridge_number(s.last_price),"
-        f" 'updated_at', bridge_iso(s.updated_at))::text FROM bots b {JOINS} WHERE {IN_SCOPE} AND b.id = %(id)s",
-        base_params(scope) | {"id": bot_id},
-    )
-    return str(row[0]) if row else "{}"
-
-
-def recent_trades(scope: Scope, bot_id: UUID, *, limit: int) -> str:
-    """``{bot_id, trades, next, checked_at}`` as JSON text: what the last check of the exchange saw, newest first."""
-    row = fetch_one(
-        "SELECT json_build_object('bot_id', b.id, 'trades', coalesce((SELECT json_agg(t) FROM ("  # noqa: S608
-        "SELECT t FROM jsonb_array_elements(h.recent_trades) WITH ORDINALITY AS x(t, n) ORDER BY n LIMIT %(limit)s) t2(t)),"
-        f" '[]'), 'next', NULL, 'checked_at', bridge_iso(h.checked_at))::text FROM bots b {JOINS}"
-        f" WHERE {IN_SCOPE} AND b.id = %(id)s",
-        base_params(scope) | {"id": bot_id, "limit": limit},
-    )
-    return str(row[0]) if row else "{}"

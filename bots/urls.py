@@ -10,6 +10,4 @@ urlpatterns = [
     path("bots/<str:bot>/start", api.StartBotView.as_view()),
     path("bots/<str:bot>/stop", api.StopBotView.as_view()),
     path("bots/<str:bot>/clone", api.CloneBotView.as_view()),
-    path("bots/<str:bot>/stats", api.BotStatsView.as_view()),
-    path("bots/<str:bot>/trades", api.BotTradesView.as_view()),
 ]

@@ -17,6 +17,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from bots.rules import words
+from ledger.rules import words as ledger_words
 from bridge_project.admin_look import UNFOLD  # noqa: F401 - django-unfold reads it from here
 from bridge_project.up.urls import broker_url, database_config, redis_client_url
 
@@ -355,6 +356,11 @@ SPECTACULAR_SETTINGS = {
         "StoppedStatusEnum": ["stopped", "already_stopped", "stopping"],
         "DeletedStatusEnum": ["deleted", "deleting"],
         "ThresholdSourceEnum": ["bot", "settings", "environment"],
+        "DirectionEnum": [str(word) for word in ledger_words.Action],
+        "CauseEnum": [str(word) for word in ledger_words.Cause],
+        "ModeEnum": [str(word) for word in ledger_words.Mode],
+        "TradeTypeEnum": [str(word) for word in ledger_words.TradeType],
+        "PositionStatusEnum": [str(word) for word in ledger_words.PositionStatus],
     },
 }
 

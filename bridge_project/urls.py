@@ -26,6 +26,7 @@ urlpatterns = [
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("", include("clients.urls")),
     path("", include("health.urls")),
+    path("", include("ledger.urls")),
     path("", include("bots.urls")),
     path("clients/<str:client>/connector", api.LinkingConnectorsView.as_view()),
     path("clients/<str:client>", api.DeletableClientView.as_view()),

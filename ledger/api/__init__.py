@@ -1,0 +1,1 @@
+"""The HTTP surface of the ledger: facts, accounts and analytics."""

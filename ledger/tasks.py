@@ -38,3 +38,15 @@ def thin_snapshots() -> None:
     from ledger.services.thin_snapshots import thin_snapshots as thin
 
     thin(scope=system_scope("thinning"), now=timezone.now())
+
+
+@shared_task(name="ledger.verify_ledger", acks_late=False, soft_time_limit=1800, time_limit=1860)
+def verify_ledger() -> None:
+    """Hold every rule against the rows, once a night.
+
+    It may run for longer than the broker waits for a late acknowledgement; a worker that dies over it has not moved
+    ``verified_at``, so the next tick begins it again.
+    """
+    from ledger.services.verify_ledger import verify_if_due
+
+    verify_if_due(scope=system_scope("ledger"), now=timezone.now())

@@ -1,0 +1,247 @@
+"""The statistics once more, from the rows: SQL that adds them up, compares, and repairs.
+
+Figures that triggers keep are held against what one pass over the facts gives. ``%(bot)s`` NULL means every bot,
+``%(now)s`` says what may have been thinned away. Each comparison yields ``client_id, bot_id, place (a table), row_id,
+field, expected, found``, one line a difference.
+"""
+
+from __future__ import annotations
+
+from ledger.services.thin_snapshots import KEEP_HOUR_BUCKETS
+
+OF_BOT = "(%(bot)s::uuid IS NULL OR {0}.bot_id = %(bot)s)"
+
+# One pass over all trades, by everything that the comparisons group by. It lives as long as the transaction.
+ADD_UP_TRADES = f"""
+    CREATE TEMP TABLE recomputed_trades ON COMMIT DROP AS
+    SELECT t.client_id, t.bot_id, t.currency, t.symbol, date_trunc('hour', t.executed_at, 'UTC') AS hour_at, t.fee_currency,
+           count(*) AS trades, count(*) FILTER (WHERE t.side = 'buy') AS buys, count(t.pnl) AS closed,
+           count(*) FILTER (WHERE t.pnl > 0) AS wins, count(*) FILTER (WHERE t.pnl < 0) AS losses, sum(t.pnl) AS pnl,
+           sum(t.pnl) FILTER (WHERE t.pnl > 0) AS gross_profit, -sum(t.pnl) FILTER (WHERE t.pnl < 0) AS gross_loss,
+           sum(t.fee_quote) AS fees, sum(t.price * t.quantity) AS volume, max(t.pnl) AS best_pnl, min(t.pnl) AS worst_pnl,
+           sum(t.fee) AS fee, sum(t.fee) FILTER (WHERE t.fee_quote IS NULL) AS unpriced,
+           min(t.executed_at) AS first_at, max(t.executed_at) AS last_at
+      FROM trades t WHERE t.bot_id IS NOT NULL AND {OF_BOT.format("t")}
+     GROUP BY t.client_id, t.bot_id, t.currency, t.symbol, hour_at, t.fee_currency
+"""  # noqa: S608 - made of constants
+PREPARE = (ADD_UP_TRADES, "ANALYZE recomputed_trades")
+
+_HOURS = """
+    SELECT bot_id, symbol, hour_at, (array_agg(client_id))[1] AS client_id, sum(trades) AS trades, sum(buys) AS buys,
+           sum(closed) AS closed, sum(wins) AS wins, sum(losses) AS losses, coalesce(sum(pnl), 0) AS pnl,
+           coalesce(sum(gross_profit), 0) AS gross_profit, coalesce(sum(gross_loss), 0) AS gross_loss,
+           coalesce(sum(fees), 0) AS fees, sum(volume) AS volume, max(best_pnl) AS best_pnl, min(worst_pnl) AS worst_pnl
+      FROM recomputed_trades GROUP BY bot_id, symbol, hour_at
+"""
+_HOUR_FIELDS = ("trades", "buys", "closed", "wins", "losses", "pnl", "gross_profit", "gross_loss", "fees", "volume",
+                "best_pnl", "worst_pnl")  # fmt: skip
+_FEES = """
+    SELECT bot_id, fee_currency AS currency, (array_agg(client_id))[1] AS client_id, sum(fee) AS amount,
+           coalesce(sum(unpriced), 0) AS unpriced
+      FROM recomputed_trades WHERE fee_currency <> '' AND fee IS NOT NULL GROUP BY bot_id, fee_currency
+"""
+_FEE_FIELDS = ("amount", "unpriced")
+_STATS = f"""
+    SELECT b.client_id, b.id AS bot_id, coalesce(t.trades, 0) AS trades, coalesce(t.closed, 0) AS closed_trades,
+           coalesce(t.wins, 0) AS wins, coalesce(t.losses, 0) AS losses, t.pnl, coalesce(t.gross_profit, 0) AS gross_profit,
+           coalesce(t.gross_loss, 0) AS gross_loss, coalesce(t.fees, 0) AS fees, coalesce(t.volume, 0) AS volume,
+           t.first_at AS first_trade_at, t.last_at AS last_trade_at, coalesce(p.opened, 0) AS positions_open,
+           coalesce(p.closed, 0) AS positions_closed, coalesce(d.decisions, 0) AS decisions,
+           coalesce(d.successful, 0) AS decisions_successful
+      FROM bots b
+      LEFT JOIN (SELECT bot_id, sum(trades) AS trades, sum(closed) AS closed, sum(wins) AS wins, sum(losses) AS losses,
+                        sum(pnl) AS pnl, sum(gross_profit) AS gross_profit, sum(gross_loss) AS gross_loss,
+                        sum(fees) AS fees, sum(volume) AS volume, min(first_at) AS first_at, max(last_at) AS last_at
+                   FROM recomputed_trades GROUP BY bot_id) t ON t.bot_id = b.id
+      LEFT JOIN (SELECT bot_id, count(*) FILTER (WHERE status = 'open') AS opened,
+                        count(*) FILTER (WHERE status = 'closed') AS closed
+                   FROM positions x WHERE {OF_BOT.format("x")} GROUP BY bot_id) p ON p.bot_id = b.id
+      LEFT JOIN (SELECT bot_id, count(*) AS decisions, count(*) FILTER (WHERE execution_success) AS successful
+                   FROM bot_decisions x WHERE {OF_BOT.format("x")} GROUP BY bot_id) d ON d.bot_id = b.id
+     WHERE %(bot)s::uuid IS NULL OR b.id = %(bot)s
+"""  # noqa: S608 - made of constants
+_STAT_FIELDS = ("trades", "closed_trades", "wins", "losses", "pnl", "gross_profit", "gross_loss", "fees", "volume",
+                "first_trade_at", "last_trade_at", "positions_open", "positions_closed", "decisions",
+                "decisions_successful")  # fmt: skip
+_NULLABLE = {
+    "bot_trade_hours": ("best_pnl", "worst_pnl"),
+    "bot_fees": (),
+    "bot_stats": ("pnl", "first_trade_at", "last_trade_at"),
+}
+_MOMENTS = ("first_trade_at", "last_trade_at", "first_at", "last_at")
+
+# An hour of equity from its snapshots. Where thinning took some away, the bucket still knows more than is left.
+_EQUITY_HOURS = f"""
+    SELECT x.bot_id, x.client_id, 'hour' AS span, x.start_at, min(x.taken_at) AS first_at,
+           (array_agg(x.total_value ORDER BY x.taken_at))[1] AS first_value, max(x.taken_at) AS last_at,
+           (array_agg(x.total_value ORDER BY x.taken_at DESC))[1] AS last_value, max(x.total_value) AS high,
+           min(x.total_value) AS low, max(CASE WHEN x.peak > 0 THEN 1 - x.total_value / x.peak ELSE 0 END) AS max_drawdown,
+           count(*) AS snapshots
+      FROM (SELECT s.bot_id, s.client_id, date_trunc('hour', s.taken_at, 'UTC') AS start_at, s.taken_at, s.total_value,
+                   max(s.total_value) OVER (PARTITION BY s.bot_id, date_trunc('hour', s.taken_at, 'UTC')
+                                            ORDER BY s.taken_at) AS peak
+              FROM bot_state_snapshots s WHERE s.total_value IS NOT NULL AND {OF_BOT.format("s")}) x
+     GROUP BY x.bot_id, x.client_id, x.start_at
+"""  # noqa: S608 - made of constants
+_EQUITY_DAYS = f"""
+    SELECT x.bot_id, x.client_id, 'day' AS span, x.day_at AS start_at, min(x.first_at) AS first_at,
+           (array_agg(x.first_value ORDER BY x.start_at))[1] AS first_value, max(x.last_at) AS last_at,
+           (array_agg(x.last_value ORDER BY x.start_at DESC))[1] AS last_value, max(x.high) AS high, min(x.low) AS low,
+           max(greatest(x.max_drawdown, CASE WHEN x.peak > 0 THEN 1 - x.low / x.peak ELSE 0 END)) AS max_drawdown,
+           sum(x.snapshots) AS snapshots
+      FROM (SELECT b.*, date_trunc('day', b.start_at, 'UTC') AS day_at,
+                   max(b.high) OVER (PARTITION BY b.bot_id, date_trunc('day', b.start_at, 'UTC') ORDER BY b.start_at
+                                     ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS peak
+              FROM bot_equity_buckets b WHERE b.span = 'hour' AND {OF_BOT.format("b")}) x
+     GROUP BY x.bot_id, x.client_id, x.day_at
+"""  # noqa: S608 - made of constants
+_EQUITY_FIELDS = ("first_at", "first_value", "last_at", "last_value", "high", "low", "max_drawdown", "snapshots")
+# A day less than the oldest hour that thinning leaves.
+_HOURS_KEPT_FROM = f"%(now)s - interval '{KEEP_HOUR_BUCKETS.days - 1} days'"
+# A quotient's last digit depends on how many of them were kept on the way.
+_SAME_EQUITY = (
+    "ROW(r.first_at, r.first_value, r.last_at, r.last_value, r.high, r.low) "
+    "IS NOT DISTINCT FROM ROW(e.first_at, e.first_value, e.last_at, e.last_value, e.high, e.low) "
+    "AND r.snapshots = e.snapshots AND abs(r.max_drawdown - e.max_drawdown) < 1e-15"
+)
+_WITHIN_EQUITY = (  # of what thinning has left
+    "r.snapshots < e.snapshots AND r.first_at >= e.first_at AND r.last_at <= e.last_at "
+    "AND r.high <= e.high AND r.low >= e.low"
+)
+
+
+def _shown(value: str, field: str) -> str:
+    return f"bridge_iso({value})" if field in _MOMENTS else f"bridge_number({value}::numeric)"
+
+
+def _differences(again: str, table: str, alias: str, *, on: str, row: str, fields: tuple[str, ...]) -> str:
+    """Every field in which a kept row differs from the one added up again; a row that is all 0 may as well be missing."""
+
+    def told(side: str, field: str) -> str:
+        return f"{side}.{field}" if field in _NULLABLE[table] else f"coalesce({side}.{field}, 0)"
+
+    again_row, kept_row = (", ".join(told(side, field) for field in fields) for side in ("r", alias))
+    values = ", ".join(f"('{f}', {_shown(told('r', f), f)}, {_shown(told(alias, f), f)})" for f in fields)
+    return f"""
+        SELECT coalesce(r.client_id, {alias}.client_id) AS client_id, coalesce(r.bot_id, {alias}.bot_id) AS bot_id,
+               '{table}' AS place, {row} AS row_id, v.field, v.expected, v.found
+          FROM ({again}) r
+          FULL JOIN (SELECT * FROM {table} x WHERE {OF_BOT.format("x")}) {alias} ON {on}
+         CROSS JOIN LATERAL (VALUES {values}) v (field, expected, found)
+         WHERE ROW({again_row}) IS DISTINCT FROM ROW({kept_row}) AND v.expected IS DISTINCT FROM v.found
+    """  # noqa: S608 - made of constants
+
+
+def _equity_differences(again: str, span: str, *, is_due: str) -> str:
+    """``is_due`` says whether a bucket, or what it is made of, must be there: thinning takes both away in the end."""
+
+    def told(side: str, field: str) -> str:
+        return _shown(f"round({side}.{field}, 15)" if field == "max_drawdown" else f"{side}.{field}", field)
+
+    values = ", ".join(f"('{f}', {told('r', f)}, {told('e', f)})" for f in _EQUITY_FIELDS)
+    return f"""
+        SELECT coalesce(r.client_id, e.client_id) AS client_id, coalesce(r.bot_id, e.bot_id) AS bot_id,
+               'bot_equity_buckets' AS place, coalesce(e.id::text, '{span} ' || bridge_iso(r.start_at)) AS row_id,
+               v.field, v.expected, v.found
+          FROM ({again}) r
+          FULL JOIN (SELECT * FROM bot_equity_buckets x WHERE x.span = '{span}' AND {OF_BOT.format("x")}) e
+                 ON e.bot_id = r.bot_id AND e.start_at = r.start_at
+         CROSS JOIN LATERAL (VALUES {values}) v (field, expected, found)
+         WHERE ({_SAME_EQUITY}) IS NOT TRUE AND ({_WITHIN_EQUITY}) IS NOT TRUE
+           AND (r.bot_id IS NOT NULL AND e.bot_id IS NOT NULL OR {is_due}) AND v.expected IS DISTINCT FROM v.found
+    """  # noqa: S608 - made of constants
+
+
+COMPARE = {
+    "bot_trade_hours": _differences(
+        _HOURS,
+        "bot_trade_hours",
+        "h",
+        on="h.bot_id = r.bot_id AND h.hour_at = r.hour_at AND h.symbol = r.symbol",
+        row="coalesce(h.id::text, r.symbol || ' ' || bridge_iso(r.hour_at))",
+        fields=_HOUR_FIELDS,
+    ),
+    "bot_fees": _differences(
+        _FEES,
+        "bot_fees",
+        "f",
+        on="f.bot_id = r.bot_id AND f.currency = r.currency",
+        row="coalesce(f.id::text, r.currency)",
+        fields=_FEE_FIELDS,
+    ),
+    "bot_stats": _differences(
+        _STATS,
+        "bot_stats",
+        "s",
+        on="s.bot_id = r.bot_id",
+        row="coalesce(r.bot_id, s.bot_id)::text",
+        fields=_STAT_FIELDS,
+    ),
+    "hours of equity": _equity_differences(_EQUITY_HOURS, "hour", is_due=f"r.start_at >= {_HOURS_KEPT_FROM}"),
+    "days of equity": _equity_differences(
+        _EQUITY_DAYS, "day", is_due=f"coalesce(r.start_at, e.start_at) >= {_HOURS_KEPT_FROM}"
+    ),
+}
+
+
+def _put(table: str, again: str, *, key: str, columns: tuple[str, ...]) -> str:
+    names = ", ".join(columns)
+    kept = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key.split(", "))
+    return (
+        f"INSERT INTO {table} ({names}) SELECT {names} FROM ({again}) r "  # noqa: S608 - made of constants
+        f"ON CONFLICT ({key}) DO UPDATE SET {kept}"
+    )
+
+
+def _put_equity(again: str) -> str:
+    """A bucket whose snapshots are all there is made anew; one that knows more than is left is only widened."""
+    columns = ("bot_id", "client_id", "span", "start_at", *_EQUITY_FIELDS)
+    kept = {
+        "first_value": ("excluded.first_at <= e.first_at", "excluded.first_value", "e.first_value"),
+        "last_value": ("excluded.last_at >= e.last_at", "excluded.last_value", "e.last_value"),
+    }
+    widened = {
+        "first_at": "least",
+        "last_at": "greatest",
+        "high": "greatest",
+        "low": "least",
+        "max_drawdown": "greatest",
+        "snapshots": "greatest",
+    }
+    sets = [
+        f"{f} = CASE WHEN excluded.snapshots >= e.snapshots THEN excluded.{f} WHEN {w} THEN {new} ELSE {old} END"
+        for f, (w, new, old) in kept.items()
+    ] + [
+        f"{f} = CASE WHEN excluded.snapshots >= e.snapshots THEN excluded.{f} ELSE {how}(e.{f}, excluded.{f}) END"
+        for f, how in widened.items()
+    ]
+    return (
+        f"INSERT INTO bot_equity_buckets AS e ({', '.join(columns)}) SELECT {', '.join(columns)} FROM ({again}) r "  # noqa: S608
+        f"ON CONFLICT (bot_id, span, start_at) DO UPDATE SET {', '.join(sets)}"
+    )
+
+
+# For one bot, while nobody else writes for it. Rows that stand for nothing go, the others are made right.
+REPAIR = {
+    "bot_trade_hours": (
+        "DELETE FROM bot_trade_hours h WHERE h.bot_id = %(bot)s AND NOT EXISTS (SELECT 1 FROM recomputed_trades r "
+        "WHERE r.bot_id = h.bot_id AND r.hour_at = h.hour_at AND r.symbol = h.symbol)",
+        _put(
+            "bot_trade_hours",
+            _HOURS,
+            key="bot_id, hour_at, symbol",
+            columns=("bot_id", "hour_at", "symbol", "client_id", *_HOUR_FIELDS),
+        ),
+    ),
+    "bot_fees": (
+        "DELETE FROM bot_fees f WHERE f.bot_id = %(bot)s AND NOT EXISTS (SELECT 1 FROM recomputed_trades r "
+        "WHERE r.bot_id = f.bot_id AND r.fee_currency = f.currency AND r.fee IS NOT NULL)",
+        _put("bot_fees", _FEES, key="bot_id, currency", columns=("bot_id", "currency", "client_id", *_FEE_FIELDS)),
+    ),
+    "bot_stats": (_put("bot_stats", _STATS, key="bot_id", columns=("bot_id", "client_id", *_STAT_FIELDS)),),
+    "bot_equity_buckets": (
+        _put_equity(_EQUITY_HOURS),
+        "DELETE FROM bot_equity_buckets d WHERE d.bot_id = %(bot)s AND d.span = 'day'",
+        _put_equity(_EQUITY_DAYS),
+    ),
+}

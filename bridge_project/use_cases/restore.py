@@ -18,7 +18,7 @@ from bridge_project.use_cases.backup_file import BackupReader, DamagedBackup, Ma
 from bridge_project.use_cases.copying import WRITTEN_ALIKE, load
 from bridge_project.use_cases.fitting import check_fit, client_of
 from bridge_project.use_cases.sealed import forget_unreadable
-from bridge_project.use_cases.tables import LEFT_OUT, Order, Table, loading_order, tables_present, tables_to_keep
+from bridge_project.use_cases.tables import Order, Table, loading_order, tables_to_keep
 from clients.models import Installation
 from ground.encrypted import fingerprints
 
@@ -33,7 +33,7 @@ class Restored:
     rows: int
     may_forget_credentials: bool
     kept_as_they_are: list[str] = field(default_factory=list)
-    forgotten_credentials: int = 0
+    forgotten_credentials: dict[str, int] = field(default_factory=dict)
     wanted_running: int = 0
 
 
@@ -146,8 +146,7 @@ def _checked_as_they_come(cursor: CursorWrapper, order: Order) -> None:
 
 def _empty(cursor: CursorWrapper, tables: Iterator[str]) -> None:
     """What a first start made: an operator, its key, templates, settings. Clients there are none."""
-    left_out = [name for name in tables_present(cursor) if name in LEFT_OUT and name != "django_migrations"]
-    for name in (*left_out, *tables):
+    for name in ("django_session", *tables):
         cursor.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(name)))
 
 

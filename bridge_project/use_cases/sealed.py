@@ -38,9 +38,15 @@ def missing_keys(in_use: dict[str, int]) -> int:
     return sum(count for key, count in in_use.items() if key not in ours)
 
 
-def forget_unreadable(cursor: CursorWrapper, tables: Iterable[Table], *, client_id: UUID | None = None) -> int:
-    """Empty the secrets of the rows that our keys do not open; returns how many rows."""
-    return sum(_forget(cursor, table, row) for table in tables for row in _unreadable(cursor, table, client_id))
+def forget_unreadable(
+    cursor: CursorWrapper, tables: Iterable[Table], *, client_id: UUID | None = None
+) -> dict[str, int]:
+    """Empty the secrets of the rows that our keys do not open; returns how many rows of which table."""
+    found = {
+        table.name: sum(_forget(cursor, table, row) for row in _unreadable(cursor, table, client_id))
+        for table in tables
+    }
+    return {name: count for name, count in found.items() if count}
 
 
 def _unreadable(cursor: CursorWrapper, table: Table, client_id: UUID | None) -> Iterator[tuple[object, ...]]:

@@ -15,7 +15,7 @@ from django.db.backends.utils import CursorWrapper
 from clients.models import ApiKey, Client
 from ground.encrypted import EncryptedTextField
 
-# Tables without a model of the product that a backup leaves out, and why. A test holds this against the database.
+# What a backup leaves out, and why; and unlogged tables, which a crash empties too: they hold what is only being read.
 LEFT_OUT = {
     "django_migrations": "the tables of both sides must be the same; the manifest says which these are",
     "django_session": "people sign in again",
@@ -35,7 +35,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of this database. ``client_column`` tells whose a row is; None: it belongs to no tenant."""
+    """A table of this database. ``client_column`` tells whose a row is; None: it belongs to no tenant. ``is_scratch``: it
+    is unlogged, and empty after a crash."""
 
     name: str
     columns: tuple[Column, ...]
@@ -43,6 +44,7 @@ class Table:
     client_column: str | None
     secrets: frozenset[str]
     is_exported: bool
+    is_scratch: bool
 
     def stored(self, *, numbered: bool = True) -> list[str]:
         """The columns that a backup holds: all but what the database computes, and but its own numbers if so asked."""
@@ -67,10 +69,11 @@ class Order:
 
 
 _COLUMNS = """
-    SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attgenerated <> '', a.attidentity <> ''
+    SELECT c.relname, c.relpersistence = 'u', a.attname, format_type(a.atttypid, a.atttypmod),
+           a.attgenerated <> '', a.attidentity <> ''
       FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
      WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-       AND a.attnum > 0 AND NOT a.attisdropped
+       AND c.relpersistence <> 'u' AND a.attnum > 0 AND NOT a.attisdropped
      ORDER BY c.relname, a.attnum
 """
 _PRIMARY_KEYS = """
@@ -88,24 +91,28 @@ _FOREIGN_KEYS = """
 
 
 def tables_present(cursor: CursorWrapper) -> dict[str, Table]:
-    """Every table of the current schema by name, also those that no model knows."""
+    """Every table of the current schema by name, also those that no model knows; but unlogged ones hold nothing to keep."""
     cursor.execute(_PRIMARY_KEYS)
     keys = {name: tuple(columns) for name, columns in cursor.fetchall()}
     cursor.execute(_COLUMNS)
-    columns: dict[str, list[Column]] = {}
-    for name, *column in cursor.fetchall():
-        columns.setdefault(name, []).append(Column(*column))
-    models_by_table = _models()
+    columns: dict[tuple[str, bool], list[Column]] = {}
+    for name, is_scratch, *column in cursor.fetchall():
+        columns.setdefault((name, is_scratch), []).append(Column(*column))
+    known = _models()
     return {
-        name: _table(models_by_table.get(name), name, tuple(found), keys.get(name, ()))
-        for name, found in columns.items()
+        name: _table(known.get(name), name, tuple(found), keys.get(name, ()), is_scratch=is_scratch)
+        for (name, is_scratch), found in columns.items()
     }
 
 
 def tables_to_keep(cursor: CursorWrapper) -> dict[str, Table]:
     """The tables that a backup holds, by name: every model's, but for those that are left out for a reason."""
     present, known = tables_present(cursor), _models()
-    return {name: table for name, table in present.items() if name in known and name not in LEFT_OUT}
+    return {
+        name: table
+        for name, table in present.items()
+        if name in known and name not in LEFT_OUT and not table.is_scratch
+    }
 
 
 def loading_order(cursor: CursorWrapper, tables: Iterable[str]) -> Order:
@@ -145,7 +152,9 @@ def is_exported(model: type[models.Model]) -> bool:
     return is_ours and model._meta.db_table not in NOT_EXPORTED
 
 
-def _table(model: type[models.Model] | None, name: str, columns: tuple[Column, ...], key: tuple[str, ...]) -> Table:
+def _table(
+    model: type[models.Model] | None, name: str, columns: tuple[Column, ...], key: tuple[str, ...], *, is_scratch: bool
+) -> Table:
     names = {column.name for column in columns}
     own = Client._meta.db_table
     return Table(
@@ -155,6 +164,7 @@ def _table(model: type[models.Model] | None, name: str, columns: tuple[Column, .
         client_column="id" if name == own else "client_id" if "client_id" in names else None,
         secrets=secret_columns(name),
         is_exported=model is not None and is_exported(model),
+        is_scratch=is_scratch,
     )
 
 

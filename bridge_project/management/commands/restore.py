@@ -58,7 +58,8 @@ class Command(BaseCommand):
         for table in done.kept_as_they_are:
             self.stdout.write(f"{table} had rows of this client, and was left as it was.")
         if done.forgotten_credentials:
-            self.stdout.write(f"{done.forgotten_credentials} connectors have no credentials now: enter them again.")
+            lost = ", ".join(f"{count} rows of {table}" for table, count in done.forgotten_credentials.items())
+            self.stdout.write(f"Without their secrets now: {lost}. Enter the credentials of connectors again.")
         if not told.client:
             self.stdout.write("Operators and API keys are those of the backup. Restart what runs.")
         if done.wanted_running:

@@ -2,139 +2,54 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+import threading
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection, transaction
+from django.db.models import F
 
 from alerts.models import Incident
-from bots.models import Bot
+from alerts.services.incidents import resolve_incident
+from bots.models import BotStats
+from bots.services.stop_bot import stop_bot
 from ground.scope import system_scope
 from ledger.models import (
     BotAccount,
     BotDecision,
-    BotFee,
     BotStateSnapshot,
-    BotTradeHour,
-    EquityBucket,
+    LeaderboardEntry,
+    LedgerState,
     Position,
     Trade,
 )
-from ledger.services.verify_ledger import Broken, verify_ledger
-from tests.fixtures import Cast
+from ledger.services.refresh_boards import refresh_due_boards
+from ledger.services.verify_ledger import AlreadyRunning, Broken, Checked, verify_if_due, verify_ledger
+from tests.fixtures import OPERATOR, Cast
+from tests.ledger.planted import HOUR, MINUTE, MORNING, NOW, healthy, paper, plant, snapshots, without
 
 LEDGER = system_scope("ledger")
-NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
-MORNING = datetime(2026, 3, 2, 6, tzinfo=UTC)
-MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
-def paper(bot_id: uuid.UUID, *, symbol: str = "BTC/USDT") -> dict[str, uuid.UUID]:
-    """A bot on paper that bought at 100, sold for a profit of 9.7, and holds 1 ETH: its rows by name."""
-    bot = Bot.objects.get(id=bot_id)
-    owner = {"client_id": bot.client_id, "bot_id": bot.id, "mode": "paper"}
-    BotAccount.objects.create(
-        bot_id=bot.id, client_id=bot.client_id, mode="paper", currency="USDT", allocated_capital=10000,
-        cash_flow="-140.4", balance_adjustment="-0.1",
-    )  # fmt: skip
-    common = owner | {"market_type": "swap", "currency": "USDT"}
-    closed = Position.objects.create(
-        **common, symbol=symbol, position_type="LONG", status="closed", entry_price=100, exit_price=110, size=50, leverage=2,
-        opened_quantity=1, closed_quantity=1, quantity=0, basis_quantity=1, basis_cost=100, realized_pnl="9.7",
-        opened_at=MORNING, closed_at=MORNING + HOUR, close_cause="model",
-    )  # fmt: skip
-    held = Position.objects.create(
-        **common, symbol="ETH/USDT", position_type="SHORT", entry_price=150, size=150, opened_quantity=1, quantity=1,
-        basis_quantity=1, basis_cost=150, opened_at=MORNING + HOUR,
-    )  # fmt: skip
-    decision = BotDecision.objects.create(
-        client_id=bot.client_id, bot_id=bot.id, decided_at=MORNING, prompt_sent="?", execution_success=True
-    )
-    spare = BotDecision.objects.create(
-        client_id=bot.client_id, bot_id=bot.id, decided_at=MORNING, prompt_sent="?", execution_success=False
-    )
-    fact = common | {"quantity": 1, "fee_currency": "USDT", "cause": "model", "decision_id": decision.id}
-    trades = [
-        Trade(**fact, symbol=symbol, position=closed, side="buy", trade_type="entry", action="LONG", price=100, size=50,
-              leverage=2, fee="0.1", fee_quote="0.1", executed_at=MORNING),
-        Trade(**fact, symbol=symbol, position=closed, side="sell", trade_type="exit", action="LONG", price=110, size=50,
-              leverage=2, closed_quantity=1, fee="0.2", fee_quote="0.2", pnl="9.7", executed_at=MORNING + HOUR),
-        Trade(**fact, symbol="ETH/USDT", position=held, side="sell", trade_type="entry", action="SHORT", price=150,
-              size=150, fee="0.001", fee_quote=None, executed_at=MORNING + HOUR) ,
-    ]  # fmt: skip
-    trades[2].fee_currency = "BNB"
-    Trade.objects.bulk_create(trades)
-    return {"closed": closed.id, "held": held.id, "decision": decision.id, "spare": spare.id,
-            **dict(zip(("buy", "sell", "short"), (trade.id for trade in trades), strict=True))}  # fmt: skip
-
-
-def snapshots(bot_id: uuid.UUID, values: list[int | None], *, start: datetime = MORNING) -> None:
-    bot = Bot.objects.get(id=bot_id)
-    for number, value in enumerate(values):
-        if value is not None:
-            BotStateSnapshot.objects.create(
-                client_id=bot.client_id, bot_id=bot.id, taken_at=start + 10 * number * MINUTE, total_value=value
-            )
-
-
-@contextmanager
-def without(table: str, *keys: str) -> Iterator[None]:
-    """A table whose triggers are off and that lacks these foreign keys, as after a bad restore. It is empty afterwards."""
-    made = {}
-    with connection.cursor() as cursor:
-        for key in keys:
-            cursor.execute("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = %s", [key])
-            made[key] = cursor.fetchone()[0]
-            cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT {key}")
-        cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-        try:
-            yield
-        finally:
-            cursor.execute(f"TRUNCATE {table} CASCADE")
-            cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
-            for key, definition in made.items():
-                cursor.execute(f"ALTER TABLE {table} ADD CONSTRAINT {key} {definition}")
-
-
-def plant(statement: str, *values: Any) -> None:
-    """Change one row past the triggers, and leave the table as it was."""
-    table = statement.split()[2 if statement.startswith("DELETE") else 1]
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-        cursor.execute(statement, values)
-        assert cursor.rowcount == 1, statement
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+@pytest.fixture
+def rows(cast: Cast) -> dict[str, Any]:
+    """A healthy ledger; the rows of acme by name."""
+    return healthy(cast)
 
 
 def broken(**options: Any) -> dict[str, list[Broken]]:
     """By the name of the rule."""
-    found = verify_ledger(scope=LEDGER, now=NOW, **options)
+    found = verify_ledger(scope=LEDGER, **{"now": NOW, **options})
     return {checked.check.name: list(checked.broken) for checked in found if checked.broken}
 
 
 def lines(found: dict[str, list[Broken]]) -> set[str]:
     return {f"{name} {line}" for name, parts in found.items() for part in parts for line in part.breaks}
-
-
-@pytest.fixture
-def rows(cast: Cast) -> dict[str, Any]:
-    """Acme's rows, and the figures kept of them; globex has the same of its own."""
-    for bot in (cast.acme_bot, cast.globex_bot):
-        snapshots(bot, [10000, 10100, 10050, 9900, 10200, 10100, 10150, 10300])
-    paper(cast.globex_bot)
-    made = paper(cast.acme_bot)
-    hours = BotTradeHour.objects.filter(bot_id=cast.acme_bot, symbol="BTC/USDT").order_by("hour_at")
-    buckets = EquityBucket.objects.filter(bot_id=cast.acme_bot)
-    return {
-        **made, "acme": cast.acme_bot, "bought": hours[0].id, "sold": hours[1].id,
-        "bnb": BotFee.objects.get(bot_id=cast.acme_bot, currency="BNB").id,
-        "morning": buckets.filter(span="hour").order_by("start_at")[0].id, "day": buckets.get(span="day").id,
-    }  # fmt: skip
 
 
 def test_nothing_is_named_in_a_healthy_ledger(rows: dict[str, Any]) -> None:
@@ -227,3 +142,162 @@ def test_a_row_changed_past_the_triggers_is_named(rows: dict[str, Any], cast: Ca
     plant(statement.format(**rows))
     assert lines(broken()) == {line.format(**rows) for line in PLANTED[statement]}
     assert all(incident.bot_id == cast.acme_bot for incident in Incident.objects.all())
+
+
+def test_what_is_broken_is_an_incident_until_it_is_mended(rows: dict[str, Any], cast: Cast) -> None:
+    plant(f"UPDATE bot_accounts SET cash_flow = -140.41 WHERE bot_id = '{cast.acme_bot}'")
+    for _ in range(2):
+        broken()
+    incident = Incident.objects.get()
+    assert (incident.kind, incident.client_id, incident.bot_id) == ("ledger_balance", cast.acme, cast.acme_bot)
+    assert (incident.severity, incident.times_seen) == ("critical", 2)
+    named = {"table": "bot_accounts", "id": str(cast.acme_bot), "field": "cash_flow"}
+    assert incident.details["rows"] == [named | {"expected": "-140.4", "found": "-140.41"}]
+    assert broken(bot_id=cast.globex_bot) == {} and Incident.objects.get().resolved_at is None
+    plant(f"UPDATE bot_accounts SET cash_flow = -140.4 WHERE bot_id = '{cast.acme_bot}'")
+    assert broken(bot_id=cast.acme_bot) == {}
+    assert Incident.objects.get().resolved_by == "system:ledger"
+
+
+def test_many_breaks_of_one_bot_are_one_incident_that_names_the_first(rows: dict[str, Any], cast: Cast) -> None:
+    for number in range(1, 31):
+        snapshots(cast.acme_bot, [100], start=MORNING - number * HOUR)
+    with without("bot_equity_buckets"), connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE bot_equity_buckets SET first_value = 1 WHERE span = 'hour' AND bot_id = %s", [cast.acme_bot]
+        )
+        (found,) = broken()["statistics"]
+    assert found.count == 34 and len(found.breaks) == 20  # 32 hours, and the two days that begin with them
+    assert Incident.objects.get().title.endswith("(and 33 more)")
+
+
+@pytest.mark.parametrize(
+    ("key", "statement", "said"),
+    [
+        ("trades_position_of_same_bot", "UPDATE trades SET position_id = '{nobody}' WHERE id = '{buy}'",
+         "orphan trades {buy}: position_id is {nobody}, expected a position"),
+        ("trades_position_of_same_bot", "UPDATE trades SET position_id = '{theirs}' WHERE id = '{buy}'",
+         "orphan trades {buy}: bot_id is {acme}, expected {globex}"),
+        ("trades_decision_of_same_bot", "UPDATE trades SET decision_id = '{their_decision}' WHERE id = '{buy}'",
+         "orphan trades {buy}: decision_id is {their_decision}, expected a decision of its bot"),
+        ("trades_of_same_account", "UPDATE trades SET currency = 'EUR' WHERE id = '{short}'",
+         "orphan trades {short}: currency is EUR, expected USDT"),
+        ("trades_of_same_account", "UPDATE trades SET client_id = '{their_client}' WHERE id = '{short}'",
+         "orphan trades {short}: client_id is {their_client}, expected {client}"),
+        ("trades_of_same_account", "UPDATE trades SET bot_id = '{nobody}' WHERE id = '{short}'",
+         "orphan trades {short}: bot_id is {nobody}, expected a bot"),
+    ],
+)  # fmt: skip
+def test_a_row_that_lost_what_it_names_is_named(
+    rows: dict[str, Any], cast: Cast, key: str, statement: str, said: str
+) -> None:
+    keys = {key, "trades_position_of_same_bot", "trades_decision_of_same_bot"}
+    names = rows | {
+        "nobody": uuid.UUID(int=7), "globex": cast.globex_bot, "client": cast.acme, "their_client": cast.globex,
+        "theirs": Position.objects.filter(bot_id=cast.globex_bot, symbol="BTC/USDT").get().id,
+        "their_decision": BotDecision.objects.filter(bot_id=cast.globex_bot).first().id,
+    }  # fmt: skip
+    with without("trades", *sorted(keys)), connection.cursor() as cursor:
+        cursor.execute(statement.format(**names))
+        assert said.format(**names) in lines(broken())
+
+
+def test_a_tick_missed_by_one_bot_alone_is_a_gap_and_an_outage_is_none(cast: Cast) -> None:
+    for bot in (cast.acme_bot, cast.globex_bot):
+        paper(bot)
+        plant(f"UPDATE bots SET desired_status = 'running', desired_at = '{MORNING - HOUR}' WHERE id = '{bot}'")
+    ticks = [100] * 6 + [None] * 5 + [100] * 13  # all are missing for 50 minutes
+    snapshots(cast.globex_bot, ticks)
+    snapshots(cast.acme_bot, ticks[:13] + [None] + ticks[14:])  # one tick is nothing yet
+    assert broken() == {}
+    gone = BotStateSnapshot.objects.filter(bot_id=cast.acme_bot, taken_at__gte=MORNING + 3 * HOUR)
+    gone.filter(taken_at__lt=MORNING + 3.5 * HOUR).delete()
+    assert lines(broken()) == {
+        f"snapshots bot_state_snapshots {cast.acme_bot} 2026-03-02T08:50:00Z: the next one is 2026-03-02T09:30:00Z, "
+        "3 ticks missed, expected at the tick after it, as other bots have"
+    }
+    incident = Incident.objects.get()
+    resolve_incident(scope=OPERATOR, incident_id=incident.id, resolution="a bad restore", now=NOW)
+    assert broken() == {}, "what a person has resolved is not told again"
+
+
+def test_a_bot_that_stood_still_has_no_gap_and_one_that_is_never_recorded_has(cast: Cast) -> None:
+    for bot in (cast.acme_bot, cast.globex_bot):
+        paper(bot)
+        plant(f"UPDATE bots SET desired_status = 'running', desired_at = '{MORNING - HOUR}' WHERE id = '{bot}'")
+    BotAccount.objects.update(opened_at=MORNING - HOUR)
+    snapshots(cast.globex_bot, [100] * 30)
+    assert [found.key for found in broken()["snapshots"]] == [str(cast.acme_bot)]
+    stop_bot(scope=LEDGER, bot_id=cast.acme_bot, now=MORNING)
+    assert broken() == {}
+
+
+def test_boards_that_lag_behind_are_named(rows: dict[str, Any], cast: Cast) -> None:
+    BotAccount.objects.update(opened_at=MORNING, updated_at=MORNING)
+    BotStats.objects.update(updated_at=MORNING)
+    refresh_due_boards(scope=LEDGER, now=NOW)
+    assert broken() == {}
+    entry = LeaderboardEntry.objects.get(bot_id=cast.acme_bot, period="all_time")
+    plant(f"UPDATE leaderboard_entries SET total_trades = 2 WHERE id = {entry.id}")
+    plant(f"DELETE FROM leaderboard_entries WHERE bot_id = '{cast.acme_bot}' AND period = 'daily'")
+    assert lines(broken()) == {
+        f"boards leaderboard_entries {entry.id}: total_trades is 2, expected 3",
+        f"boards leaderboard_entries daily of {cast.acme_bot}: updated_at is empty, expected a line",
+    }
+    refresh_due_boards(scope=LEDGER, now=NOW + MINUTE)
+    LedgerState.objects.update(snapshot_at=NOW + HOUR)
+    assert lines(broken(now=NOW + 2 * HOUR)) == {
+        "boards ledger_state 1: boards_at is 2026-03-02T12:01:00Z, expected not before 2026-03-02T13:00:00Z"
+    }
+
+
+def test_a_busy_ledger_is_healthy_at_every_moment(rows: dict[str, Any], cast: Cast) -> None:
+    """Writers commit trades with their money while the rules are held against the rows."""
+    done = threading.Event()
+
+    def write() -> None:
+        with contextlib.closing(connection):
+            account = BotAccount.objects.get(bot_id=cast.acme_bot)
+            common = {"client_id": cast.acme, "bot_id": cast.acme_bot, "mode": "paper", "market_type": "swap",
+                      "symbol": "BTC/USDT", "currency": "USDT", "side": "sell", "trade_type": "exit", "action": "LONG",
+                      "price": 1, "quantity": 1, "size": 1, "cause": "model", "executed_at": NOW, "pnl": 1}  # fmt: skip
+            while not done.is_set():
+                with transaction.atomic():
+                    BotAccount.objects.select_for_update().get(bot_id=account.bot_id)
+                    Trade.objects.bulk_create([Trade(**common), Trade(**common)])
+                    BotAccount.objects.filter(bot_id=account.bot_id).update(cash_flow=F("cash_flow") + 2)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(15):
+            assert broken() == {}
+    finally:
+        done.set()
+        writer.join()
+    assert Trade.objects.count() > 6
+
+
+def test_two_verifications_do_not_run_at_once_and_a_night_has_one(rows: dict[str, Any]) -> None:
+    def again(_: Checked) -> None:
+        with ThreadPoolExecutor(1) as other, pytest.raises(AlreadyRunning):
+            other.submit(broken).result()
+
+    verify_ledger(scope=LEDGER, now=NOW, tell=again)
+    assert verify_if_due(scope=LEDGER, now=NOW + HOUR) is None
+    assert verify_if_due(scope=LEDGER, now=NOW + 14.9 * HOUR) is None
+    assert verify_if_due(scope=LEDGER, now=NOW + 15 * HOUR) is not None
+    assert verify_if_due(scope=LEDGER, now=NOW + 16 * HOUR) is None
+
+
+def test_command_says_what_was_checked_or_ends_with_1_and_a_list(
+    rows: dict[str, Any], cast: Cast, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("verify_ledger")
+    assert re.search(
+        r"balance: holds \(2 rows.*All is well: [0-9]+ rows were checked", capsys.readouterr().out, re.DOTALL
+    )
+    plant(f"UPDATE bot_accounts SET cash_flow = -140.41 WHERE bot_id = '{cast.acme_bot}'")
+    with pytest.raises(CommandError, match="1 breaks were found"):
+        call_command("verify_ledger", f"--bot={cast.acme_bot}")
+    assert "cash_flow is -140.41, expected -140.4" in capsys.readouterr().out

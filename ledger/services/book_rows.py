@@ -1,0 +1,338 @@
+"""Books as rows: reading their executions and positions, and writing what changed, a few statements for any number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from exchanges.symbols import base_quote
+from exchanges.types import MarketType, Side
+from ground.sql import fetch_all, run
+from ledger.rules.books import Booked, Fact, Held, Stored
+from ledger.rules.pnl import ZERO, Execution, Position, bound, fee_parts, unrealized_pnl
+from ledger.rules.words import Action, Cause, PositionStatus
+
+# What belongs to a book: executions of an exchange, and the positions that follow from them (imported ones do not).
+OWN_TRADES = "t.mode = 'live' AND t.exchange_trade_id <> ''"
+OWN_POSITIONS = "p.mode = 'live' AND p.source_id = ''"
+_BOOKS = "jsonb_to_recordset(%(books)s::jsonb) AS b(bot_id uuid, market_type text, symbol text, since timestamptz)"
+
+TRADES_SINCE = f"""
+    SELECT b.bot_id, b.market_type, b.symbol, t.id, t.exchange_trade_id, t.executed_at, t.connector_id, t.cause, t.side,
+           t.price, t.quantity, t.leverage, t.fee, t.fee_currency, t.trade_type, t.action, t.closed_quantity, t.size,
+           t.entry_price, t.exit_price, t.pnl, t.fee_quote, t.position_id
+      FROM {_BOOKS}
+     CROSS JOIN LATERAL (
+        SELECT * FROM trades t WHERE t.bot_id = b.bot_id AND t.executed_at >= coalesce(b.since, '-infinity')
+           AND t.market_type = b.market_type AND t.symbol = b.symbol AND {OWN_TRADES}
+     ) t
+"""  # noqa: S608 - made of constants
+_POSITION = """
+           p.id, p.connector_id, p.opened_at, p.closed_at, p.close_cause, p.position_type, p.leverage, p.opened_quantity,
+           p.closed_quantity, p.basis_quantity, p.basis_cost, p.basis_entry_fees, p.realized_exact, p.exit_notional,
+           p.peak_size, p.mark_price, p.marked_at, p.status, p.entry_price, p.exit_price, p.size, p.basis_fees,
+           p.realized_pnl, p.unrealized_pnl, p.source_id
+"""
+OPEN_POSITIONS = f"""
+    SELECT b.bot_id, b.market_type, b.symbol, {_POSITION} FROM {_BOOKS}
+      JOIN positions p ON p.bot_id = b.bot_id AND p.market_type = b.market_type AND p.symbol = b.symbol
+       AND p.mode = 'live' AND p.status = 'open'
+"""  # noqa: S608 - made of constants
+POSITIONS_SINCE = f"""
+    SELECT b.bot_id, b.market_type, b.symbol, {_POSITION} FROM {_BOOKS}
+      JOIN positions p ON p.bot_id = b.bot_id AND p.market_type = b.market_type AND p.symbol = b.symbol
+       AND {OWN_POSITIONS} AND (p.closed_at IS NULL OR p.closed_at >= coalesce(b.since, '-infinity'))
+"""  # noqa: S608 - made of constants
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class BookKey:
+    """One bot in one market."""
+
+    bot_id: UUID
+    market_type: str
+    symbol: str
+
+    @property
+    def is_spot(self) -> bool:
+        return self.market_type == MarketType.SPOT
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """The columns of a trade that follow from the book."""
+
+    trade_type: str
+    action: str
+    closed_quantity: Decimal
+    size: Decimal
+    entry_price: Decimal | None
+    exit_price: Decimal | None
+    pnl: Decimal | None
+    fee_quote: Decimal | None
+    position_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class TradeRow:
+    """A stored execution with what was derived of it."""
+
+    fact: Fact
+    derived: Derived
+
+    @property
+    def stored(self) -> Stored:
+        return Stored(self.fact, self.derived.position_id, self.derived.closed_quantity)
+
+
+@dataclass(frozen=True, slots=True)
+class PositionRow:
+    """A stored position, and every column of it that follows from the trades."""
+
+    held: Held
+    columns: dict[str, Any]
+    is_imported: bool
+
+    @property
+    def bound(self) -> Decimal:
+        """What it has taken out of its account."""
+        if self.columns["status"] == PositionStatus.CLOSED:
+            return ZERO
+        taken: Decimal = self.columns["size"] + self.columns["basis_fees"]
+        return taken
+
+
+@dataclass(slots=True)
+class Changes:
+    """What is to be written, for any number of books."""
+
+    new_trades: list[dict[str, Any]] = field(default_factory=list)
+    changed_trades: list[dict[str, Any]] = field(default_factory=list)
+    positions: list[dict[str, Any]] = field(default_factory=list)
+    gone_positions: list[UUID] = field(default_factory=list)
+    cash: dict[UUID, Decimal] = field(default_factory=dict)  # bot: what its account gains
+
+    def move_cash(self, bot_id: UUID, moved: Decimal) -> None:
+        if moved:
+            self.cash[bot_id] = self.cash.get(bot_id, ZERO) + moved
+
+
+def execution_of(
+    *, symbol: str, side: str, price: Decimal, quantity: Decimal, leverage: Decimal, fee: Decimal | None, currency: str
+) -> Execution:
+    """The execution as the rules see it: its fee told apart by currency."""
+    base, quote = base_quote(symbol)
+    fee_quote, fee_base = fee_parts(fee=fee, fee_currency=currency, base=base, quote=quote)
+    return Execution(Side(side), price, quantity, fee_quote, fee_base, leverage)
+
+
+def derived_of(booked: Booked) -> Derived:
+    applied = booked.applied
+    return Derived(
+        str(applied.trade_type),
+        str(applied.action),
+        applied.closed_quantity,
+        applied.size,
+        applied.entry_price,
+        applied.exit_price,
+        applied.pnl,
+        applied.fee_quote,
+        booked.position_id,
+    )
+
+
+def position_columns(held: Held) -> dict[str, Any]:
+    """The columns of a position that follow from its executions and its mark."""
+    position = held.position
+    is_open = held.closed_at is None
+    return {
+        "status": str(PositionStatus.OPEN if is_open else PositionStatus.CLOSED),
+        "position_type": str(position.action),
+        "entry_price": position.entry_price,
+        "exit_price": position.exit_price,
+        "size": position.size if is_open else position.peak_size,
+        "leverage": position.leverage,
+        "opened_quantity": position.opened_quantity,
+        "closed_quantity": position.closed_quantity,
+        "quantity": position.quantity,
+        "basis_quantity": position.basis_quantity,
+        "basis_cost": position.basis_cost,
+        "basis_entry_fees": position.basis_entry_fees,
+        "basis_fees": position.basis_fees,
+        "realized_pnl": position.realized_pnl,
+        "realized_exact": position.realized_exact,
+        "exit_notional": position.exit_notional,
+        "peak_size": position.peak_size,
+        "opened_at": held.opened_at,
+        "closed_at": held.closed_at,
+        "close_cause": str(held.close_cause or ""),
+    }
+
+
+def marked(held: Held) -> dict[str, Any]:
+    """The columns that follow from the last price."""
+    gained = unrealized_pnl(held.position, mark_price=held.mark_price) if held.closed_at is None else ZERO
+    return {"mark_price": held.mark_price, "marked_at": held.marked_at, "unrealized_pnl": gained}
+
+
+def bound_by(held: Held) -> Decimal:
+    """What a position has taken out of its account."""
+    return bound(held.position) if held.closed_at is None else ZERO
+
+
+def load_trades(since: Mapping[BookKey, datetime | None]) -> dict[BookKey, list[TradeRow]]:
+    """The executions of books since a moment each (None: all), in order."""
+    found: dict[BookKey, list[TradeRow]] = {key: [] for key in since}
+    for row in _of_books(TRADES_SINCE, since):
+        key = BookKey(*row[:3])
+        found[key].append(_trade_row(key, row[3:]))
+    for rows in found.values():
+        rows.sort(key=lambda one: one.fact.order)
+    return found
+
+
+def load_positions(
+    since: Mapping[BookKey, datetime | None], *, statement: str = POSITIONS_SINCE
+) -> dict[BookKey, dict[UUID, PositionRow]]:
+    """The positions of books that were open or closed since a moment each (None: all)."""
+    found: dict[BookKey, dict[UUID, PositionRow]] = {key: {} for key in since}
+    for row in _of_books(statement, since):
+        one = _position_row(row[3:])
+        found[BookKey(*row[:3])][one.held.id] = one
+    return found
+
+
+def load_open_positions(keys: Iterable[BookKey]) -> dict[BookKey, dict[UUID, PositionRow]]:
+    """The open positions of books, imported ones too."""
+    return load_positions(dict.fromkeys(keys), statement=OPEN_POSITIONS)
+
+
+def _of_books(statement: str, since: Mapping[BookKey, datetime | None]) -> list[tuple[Any, ...]]:
+    if not since:
+        return []
+    books = [
+        {"bot_id": key.bot_id, "market_type": key.market_type, "symbol": key.symbol, "since": at}
+        for key, at in since.items()
+    ]
+    return fetch_all(statement, {"books": as_json(books)})
+
+
+def _trade_row(key: BookKey, row: Sequence[Any]) -> TradeRow:
+    id_, exchange_id, at, connector_id, cause, side, price, quantity, leverage, fee, currency, *derived = row
+    execution = execution_of(
+        symbol=key.symbol, side=side, price=price, quantity=quantity, leverage=leverage, fee=fee, currency=currency
+    )
+    return TradeRow(Fact(id_, exchange_id, at, connector_id, Cause(cause), execution), Derived(*derived))
+
+
+def _position_row(row: Sequence[Any]) -> PositionRow:
+    id_, connector_id, opened_at, closed_at, close_cause, action, leverage = row[:7]
+    position = Position(Action(action), leverage, *row[7:15])
+    mark_price, marked_at, status, entry_price, exit_price, size, basis_fees, realized, unrealized, source = row[15:]
+    held = Held(
+        id_, connector_id, opened_at, position, mark_price, marked_at, closed_at,
+        Cause(close_cause) if close_cause else None,
+    )  # fmt: skip
+    columns = position_columns(held) if position.basis_quantity else {}
+    columns |= {
+        "status": status,
+        "entry_price": entry_price,
+        "exit_price": exit_price,
+        "size": size,
+        "basis_fees": basis_fees,
+        "realized_pnl": realized,
+        "unrealized_pnl": unrealized,
+    }
+    return PositionRow(held, columns, bool(source))
+
+
+def as_json(rows: object) -> str:
+    """For ``jsonb_to_recordset``: numbers as text, so that none loses a digit."""
+    return orjson.dumps(rows, default=str).decode()
+
+
+def write(changes: Changes, *, now: datetime) -> None:
+    """All of it. The accounts are locked and exist; a position that goes is no trade's any more afterwards."""
+    if changes.gone_positions:
+        run("SET CONSTRAINTS trades_position_of_same_bot DEFERRED")
+        run("DELETE FROM positions WHERE id = ANY(%s)", [changes.gone_positions])
+    for statement, rows in _statements(changes):
+        if rows:
+            run(statement, {"rows": as_json(rows), "now": now})
+    if changes.gone_positions:
+        run("SET CONSTRAINTS trades_position_of_same_bot IMMEDIATE")
+
+
+def _statements(changes: Changes) -> list[tuple[str, Sequence[Any]]]:
+    cash = [{"bot_id": bot_id, "moved": moved} for bot_id, moved in changes.cash.items() if moved]
+    numbered = [{"ord": number, **row} for number, row in enumerate(changes.positions)]
+    return [
+        (UPSERT_POSITIONS, numbered),
+        (INSERT_TRADES, changes.new_trades),
+        (UPDATE_TRADES, changes.changed_trades),
+        (MOVE_CASH, cash),
+    ]
+
+
+_FIXED = {  # of a position: what never changes
+    "id": "uuid", "client_id": "uuid", "bot_id": "uuid", "connector_id": "uuid", "market_type": "text", "symbol": "text",
+    "currency": "text",
+}  # fmt: skip
+_MOVING = {
+    "status": "text", "position_type": "text", "entry_price": "numeric", "exit_price": "numeric", "size": "numeric",
+    "leverage": "numeric", "opened_quantity": "numeric", "closed_quantity": "numeric", "quantity": "numeric",
+    "basis_quantity": "numeric", "basis_cost": "numeric", "basis_entry_fees": "numeric", "basis_fees": "numeric",
+    "realized_pnl": "numeric", "realized_exact": "numeric", "exit_notional": "numeric", "peak_size": "numeric",
+    "opened_at": "timestamptz", "closed_at": "timestamptz", "close_cause": "text", "mark_price": "numeric",
+    "marked_at": "timestamptz", "unrealized_pnl": "numeric",
+}  # fmt: skip
+_TRADE = {
+    "id": "uuid", "client_id": "uuid", "bot_id": "uuid", "connector_id": "uuid", "exchange": "text", "market_type": "text",
+    "symbol": "text", "currency": "text", "side": "text", "price": "numeric", "quantity": "numeric", "leverage": "numeric",
+    "fee": "numeric", "fee_currency": "text", "cause": "text", "executed_at": "timestamptz", "exchange_trade_id": "text",
+    "exchange_order_id": "text", "note": "text",
+}  # fmt: skip
+_DERIVED = {
+    "trade_type": "text", "action": "text", "closed_quantity": "numeric", "size": "numeric", "entry_price": "numeric",
+    "exit_price": "numeric", "pnl": "numeric", "fee_quote": "numeric", "position_id": "uuid",
+}  # fmt: skip
+# Of a stored trade these change where something new was said of them; without a word they stay.
+_CORRECTED = ("bot_id", "side", "price", "quantity", "fee", "fee_currency", "executed_at", "note")
+
+
+def _record(columns: Mapping[str, str]) -> str:
+    declared = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+    return f"jsonb_to_recordset(%(rows)s::jsonb) AS x({declared})"
+
+
+def _listed(columns: Iterable[str], shown: Callable[[str], str] = str) -> str:
+    return ", ".join(shown(name) for name in columns)
+
+
+# The last position of a book is the only one that can be open, and there can be one: so in this order.
+UPSERT_POSITIONS = f"""
+    INSERT INTO positions AS p ({_listed(_FIXED | _MOVING)}, mode, source, source_id, note, updated_at)
+    SELECT {_listed(_FIXED | _MOVING, lambda name: f"x.{name}")}, 'live', '', '', '', %(now)s
+      FROM {_record({"ord": "int"} | _FIXED | _MOVING)} ORDER BY x.ord
+    ON CONFLICT (id) DO UPDATE SET {_listed(_MOVING, lambda name: f"{name} = excluded.{name}")}, updated_at = %(now)s
+"""  # noqa: S608 - made of constants
+INSERT_TRADES = f"""
+    INSERT INTO trades ({_listed(_TRADE | _DERIVED)}, mode, recorded_at, source, source_id)
+    SELECT {_listed(_TRADE | _DERIVED, lambda name: f"x.{name}")}, 'live', %(now)s, '', ''
+      FROM {_record(_TRADE | _DERIVED)} ORDER BY x.bot_id, x.executed_at, x.id
+"""  # noqa: S608 - made of constants
+UPDATE_TRADES = f"""
+    UPDATE trades t SET {_listed(_CORRECTED, lambda name: f"{name} = coalesce(x.{name}, t.{name})")},
+           {_listed(_DERIVED, lambda name: f"{name} = x.{name}")}
+      FROM {_record({"id": "uuid"} | {name: _TRADE[name] for name in _CORRECTED} | _DERIVED)} WHERE t.id = x.id
+"""  # noqa: S608 - made of constants
+MOVE_CASH = """
+    UPDATE bot_accounts a SET cash_flow = a.cash_flow + x.moved, updated_at = %(now)s
+      FROM jsonb_to_recordset(%(rows)s::jsonb) AS x(bot_id uuid, moved numeric) WHERE a.bot_id = x.bot_id
+"""

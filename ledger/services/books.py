@@ -1,0 +1,181 @@
+"""Booking executions on the books of any number of bots: what follows of them, as changes to write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from decimal import Decimal, localcontext
+from typing import Any
+from uuid import UUID
+
+from ledger.rules.books import Booked, Fact, Held, Order, Start, book, start_of
+from ledger.rules.pnl import WIDE, ZERO
+from ledger.services.book_rows import (
+    BookKey,
+    Changes,
+    PositionRow,
+    TradeRow,
+    bound_by,
+    derived_of,
+    load_positions,
+    load_trades,
+    marked,
+    position_columns,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An execution that is new to its book, or changed in it."""
+
+    fact: Fact
+    first: Order  # the earliest place it has or had
+    columns: dict[str, Any]  # of a new trade all that do not follow, of a stored one those that change
+    is_stored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose book it is."""
+
+    client_id: UUID
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """The part of a book that is booked, beside what is stored of it."""
+
+    key: BookKey
+    owner: Owner
+    pending: Mapping[UUID, Pending]
+    trades: Sequence[TradeRow]  # stored, in order, from where booking begins
+    positions: Mapping[UUID, PositionRow]  # stored, those that can change
+    held: Held | None  # when it begins
+
+
+def changes_of(
+    pending: Mapping[BookKey, Sequence[Pending]],
+    *,
+    owners: Mapping[UUID, Owner],
+    open_positions: Mapping[BookKey, Mapping[UUID, PositionRow]],
+) -> Changes:
+    """What new and changed executions come to. An execution after all others costs no look at them; a late or changed
+    one has its book booked again from the last point before which nothing changes. The accounts are locked."""
+    changes = Changes()
+    first = {key: min(one.first for one in given) for key, given in pending.items()}
+    later = load_trades({key: order[0] for key, order in first.items()})
+    late: dict[BookKey, Order] = {}
+    turns: dict[BookKey, _Turn] = {}
+    for key, given in pending.items():
+        if any(row.fact.order >= first[key] for row in later[key]) or any(one.is_stored for one in given):
+            late[key] = first[key]
+        else:
+            held = next((row.held for row in open_positions[key].values()), None)
+            turns[key] = (), open_positions[key], held
+    with localcontext(WIDE):
+        for key, (rows, positions, held) in (turns | _from_the_turn(late)).items():
+            given_by_id = {one.fact.trade_id: one for one in pending[key]}
+            _book_stretch(Stretch(key, owners[key.bot_id], given_by_id, rows, positions, held), changes)
+    return changes
+
+
+def changes_of_whole(
+    key: BookKey, *, owner: Owner, trades: Sequence[TradeRow], positions: Mapping[UUID, PositionRow]
+) -> Changes:
+    """What booking a whole book again changes."""
+    changes = Changes()
+    with localcontext(WIDE):
+        _book_stretch(Stretch(key, owner, {}, trades, positions, None), changes)
+    return changes
+
+
+_Turn = tuple[Sequence[TradeRow], Mapping[UUID, PositionRow], Held | None]
+
+
+def _from_the_turn(late: Mapping[BookKey, Order]) -> dict[BookKey, _Turn]:
+    """The stored part of each book that must be booked again: executions, positions, and what it held before."""
+    positions = load_positions({key: order[0] for key, order in late.items()})
+    since: dict[BookKey, datetime | None] = {
+        key: min([order[0], *(row.held.opened_at for row in positions[key].values())]) for key, order in late.items()
+    }
+    trades = load_trades(since)
+    turns: dict[BookKey, _Turn] = {}
+    lost: dict[BookKey, datetime | None] = {}
+    for key, order in late.items():
+        stored = [row.stored for row in trades[key]]
+        start = start_of(stored, positions=positions[key], first=order, is_spot=key.is_spot)
+        if start is None:
+            lost[key] = None
+        else:
+            turns[key] = _turn(trades[key], positions[key], start)
+    all_trades, all_positions = load_trades(lost), load_positions(lost)
+    return turns | {key: (all_trades[key], all_positions[key], None) for key in lost}
+
+
+def _turn(trades: Sequence[TradeRow], positions: Mapping[UUID, PositionRow], start: Start) -> _Turn:
+    anew = {id_: row for id_, row in positions.items() if id_ in start.positions}
+    return trades[start.index :], anew, start.held
+
+
+def _book_stretch(stretch: Stretch, changes: Changes) -> None:
+    """Book it, and add what differs from what is stored."""
+    stored = {row.fact.trade_id: row for row in stretch.trades}
+    facts = {id_: row.fact for id_, row in stored.items()} | {id_: one.fact for id_, one in stretch.pending.items()}
+    in_order = sorted(facts.values(), key=lambda fact: fact.order)
+    booked, touched = book(in_order, held=stretch.held, is_spot=stretch.key.is_spot)
+    moved = ZERO
+    for one in booked:
+        moved += _add_trade(one, stretch, stored.get(one.fact.trade_id), changes)
+    moved += _add_positions(touched, stretch, changes)
+    changes.move_cash(stretch.key.bot_id, moved)
+
+
+def _add_trade(booked: Booked, stretch: Stretch, row: TradeRow | None, changes: Changes) -> Decimal:
+    """What it adds to realised profit."""
+    derived, given = derived_of(booked), stretch.pending.get(booked.fact.trade_id)
+    before = (row.derived.pnl if row else None) or ZERO
+    if given is not None and not given.is_stored:
+        changes.new_trades.append(given.columns | asdict(derived))
+    elif given is not None or (row and row.derived != derived):
+        changed = {"id": booked.fact.trade_id} | (given.columns if given else {})
+        changes.changed_trades.append(changed | asdict(derived))
+    return (derived.pnl or ZERO) - before
+
+
+def _add_positions(touched: Mapping[UUID, Held], stretch: Stretch, changes: Changes) -> Decimal:
+    """What the positions give back to the account."""
+    before = sum((row.bound for row in stretch.positions.values()), ZERO)
+    changes.gone_positions += [id_ for id_ in stretch.positions if id_ not in touched]
+    after = ZERO
+    traded = {(one.fact.executed_at, one.fact.execution.price) for one in stretch.trades}
+    for held in touched.values():
+        row = stretch.positions.get(held.id)
+        latest = _with_later_mark(held, row, traded)
+        after += bound_by(latest)
+        columns = position_columns(latest) | marked(latest)
+        if row is None or any(row.columns.get(name) != value for name, value in columns.items()):
+            changes.positions.append(_identity(latest, stretch) | columns)
+    return before - after
+
+
+def _with_later_mark(held: Held, row: PositionRow | None, traded: set[tuple[datetime, Decimal]]) -> Held:
+    """A price seen since the last execution still stands, if it is not that of an execution as it was known before."""
+    if row is None or row.held.marked_at is None or row.held.marked_at <= held.marked_at or held.closed_at:
+        return held
+    if (row.held.marked_at, row.held.mark_price) in traded:
+        return held
+    return replace(held, mark_price=row.held.mark_price, marked_at=row.held.marked_at)
+
+
+def _identity(held: Held, stretch: Stretch) -> dict[str, Any]:
+    return {
+        "id": held.id,
+        "client_id": stretch.owner.client_id,
+        "bot_id": stretch.key.bot_id,
+        "connector_id": held.connector_id,
+        "market_type": stretch.key.market_type,
+        "symbol": stretch.key.symbol,
+        "currency": stretch.owner.currency,
+    }

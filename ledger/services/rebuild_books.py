@@ -1,0 +1,123 @@
+"""Books made again from their executions alone: what is stored otherwise, and putting it right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal, localcontext
+from typing import Any
+from uuid import UUID
+
+from ground.scope import Scope
+from ground.sql import fetch_all, fetch_one
+from ledger.rules.pnl import WIDE, ZERO
+from ledger.services.book_rows import (
+    OWN_POSITIONS,
+    OWN_TRADES,
+    BookKey,
+    Changes,
+    PositionRow,
+    TradeRow,
+    load_positions,
+    load_trades,
+    write,
+)
+from ledger.services.books import Owner, changes_of_whole
+from ledger.types import Difference, Rebuilt
+
+_ACCOUNT = "SELECT client_id, currency, cash_flow FROM bot_accounts WHERE bot_id = %s FOR NO KEY UPDATE"
+_BOOKS = f"""
+    SELECT t.market_type, t.symbol FROM trades t WHERE t.bot_id = %(bot)s AND {OWN_TRADES}
+     UNION SELECT p.market_type, p.symbol FROM positions p WHERE p.bot_id = %(bot)s AND {OWN_POSITIONS}
+     ORDER BY 1, 2
+"""  # noqa: S608 - made of constants
+_CASH = """
+    SELECT a.balance_adjustment + a.realized_pnl_adjustment
+           + coalesce((SELECT sum(t.pnl) FROM trades t WHERE t.bot_id = a.bot_id), 0)
+           - coalesce((SELECT sum(p.size + p.basis_fees) FROM positions p
+                        WHERE p.bot_id = a.bot_id AND p.status = 'open'), 0)
+      FROM bot_accounts a WHERE a.bot_id = %s
+"""
+
+
+def rebuild_books(*, scope: Scope, bot_id: UUID, now: datetime, is_dry_run: bool = False) -> Rebuilt:
+    """Book every execution of a bot's exchanges again, compare all that follows, and put right what differs.
+
+    Its account is locked meanwhile, so nothing moves under it. Imported rows have no executions to follow from and stay
+    as they are; the balance counts them. Holds one book at a time in memory.
+    """
+    with scope.transaction(reason="books made again"):
+        account = fetch_one(_ACCOUNT, [bot_id])
+        if account is None:
+            return Rebuilt(0, 0, (), is_repaired=False)
+        owner, cash_flow = Owner(account[0], account[1]), account[2]
+        rebuilt = _Rebuilding(owner, bot_id)
+        for market_type, symbol in fetch_all(_BOOKS, {"bot": bot_id}):
+            rebuilt.book(BookKey(bot_id, market_type, symbol))
+        rebuilt.balance(cash_flow)
+        is_repaired = bool(rebuilt.differences) and not is_dry_run
+        if is_repaired:
+            write(rebuilt.changes, now=now)
+        return Rebuilt(rebuilt.trades, rebuilt.positions, tuple(rebuilt.differences), is_repaired)
+
+
+class _Rebuilding:
+    """The books of one bot, one after the other."""
+
+    def __init__(self, owner: Owner, bot_id: UUID) -> None:
+        self.owner, self.bot_id = owner, bot_id
+        self.changes, self.differences = Changes(), list[Difference]()
+        self.trades = self.positions = 0
+
+    def book(self, key: BookKey) -> None:
+        trades, positions = load_trades({key: None})[key], load_positions({key: None})[key]
+        found = changes_of_whole(key, owner=self.owner, trades=trades, positions=positions)
+        self.trades += len(trades)
+        self.positions += len(positions)
+        self.differences += _trade_differences(found.changed_trades, trades)
+        self.differences += _position_differences(found, positions)
+        self.changes.changed_trades += found.changed_trades
+        self.changes.positions += found.positions
+        self.changes.gone_positions += found.gone_positions
+        with localcontext(WIDE):
+            self.changes.move_cash(self.bot_id, found.cash.get(self.bot_id, ZERO))
+
+    def balance(self, cash_flow: Decimal) -> None:
+        """The account against everything that moves it, as it will be once the books are right."""
+        (stored,) = fetch_one(_CASH, [self.bot_id]) or (ZERO,)
+        with localcontext(WIDE):
+            moved = self.changes.cash.get(self.bot_id, ZERO)
+            expected = stored + moved
+            self.changes.cash = {self.bot_id: expected - cash_flow}
+        if expected != cash_flow:
+            self.differences.append(
+                Difference("bot_accounts", self.bot_id, "cash_flow", _text(cash_flow), _text(expected))
+            )
+
+
+def _trade_differences(changed: Sequence[Mapping[str, Any]], trades: Sequence[TradeRow]) -> Iterator[Difference]:
+    stored = {row.fact.trade_id: row.derived for row in trades}
+    for columns in changed:
+        row = stored[columns["id"]]
+        for name, value in columns.items():
+            if name != "id" and getattr(row, name) != value:
+                yield Difference("trades", columns["id"], name, _text(getattr(row, name)), _text(value))
+
+
+def _position_differences(found: Changes, positions: Mapping[UUID, PositionRow]) -> Iterator[Difference]:
+    for id_ in found.gone_positions:
+        yield Difference("positions", id_, "", "a row", "none")
+    for columns in found.positions:
+        row = positions.get(columns["id"])
+        if row is None:
+            yield Difference("positions", None, "", "none", f"a row {columns['id']}")
+            continue
+        for name, value in columns.items():
+            if name in row.columns and row.columns[name] != value:
+                yield Difference("positions", columns["id"], name, _text(row.columns[name]), _text(value))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Decimal):
+        return f"{value.normalize(WIDE):f}"
+    return "" if value is None else str(value)

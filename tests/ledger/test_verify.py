@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.db.models import F
 
 from alerts.models import Incident
@@ -279,9 +279,14 @@ def test_a_busy_ledger_is_healthy_at_every_moment(rows: dict[str, Any], cast: Ca
 
 
 def test_two_verifications_do_not_run_at_once_and_a_night_has_one(rows: dict[str, Any]) -> None:
+    def refused() -> None:
+        with pytest.raises(AlreadyRunning):
+            broken()
+        connections.close_all()
+
     def again(_: Checked) -> None:
-        with ThreadPoolExecutor(1) as other, pytest.raises(AlreadyRunning):
-            other.submit(broken).result()
+        with ThreadPoolExecutor(1) as other:
+            other.submit(refused).result()
 
     verify_ledger(scope=LEDGER, now=NOW, tell=again)
     assert verify_if_due(scope=LEDGER, now=NOW + HOUR) is None

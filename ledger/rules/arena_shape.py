@@ -99,7 +99,7 @@ def leftover(original: Mapping[str, Any], shaped: Shape, *, form: str = AUDIT) -
     if not given and not absent and form == AUDIT:
         return None
     extra: Shape = {} if form == AUDIT else {"form": form}
-    held = {key: value for key, value in given.items() if _can_be_held(value)}
+    held = {key: value for key, value in given.items() if can_be_held(value)}
     if held:
         extra["with"] = held
     if len(held) != len(given):
@@ -181,7 +181,7 @@ def _reads_as(value: Any, column: Any) -> bool:
         return False
 
 
-def _can_be_held(value: Any) -> bool:
+def can_be_held(value: Any) -> bool:
     """Whether a JSON column gives the value back."""
     kind = type(value)
     if kind is Number:
@@ -189,8 +189,8 @@ def _can_be_held(value: Any) -> bool:
     if kind is NotANumber:
         return False
     if kind is dict:
-        return all(map(_can_be_held, value.values()))
-    return all(map(_can_be_held, value)) if kind is list else True
+        return all(map(can_be_held, value.values()))
+    return all(map(can_be_held, value)) if kind is list else True
 
 
 _quoted = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

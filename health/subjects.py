@@ -39,10 +39,11 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One bot to look at."""
+    """One bot to look at. ``ledger_until``: its newest trade in the ledger."""
 
     bot_id: UUID
     client_id: UUID
+    connector_id: UUID | None
     pair: str
     market: Market
     run: Run
@@ -52,20 +53,22 @@ class Subject:
     keys: Keys | None
     heartbeat: Heartbeat | None
     known_trade_at: datetime | None
+    ledger_until: datetime | None
     rivals: tuple[Rival, ...]
 
 
 _SUBJECTS = f"""
-    SELECT b.id, b.client_id, b.pair, b.connector_name, b.runtime_kind, b.desired_status, b.desired_at, b.desired_by,
-           b.stale_minutes, b.stopped_minutes, b.config ->> 'client_order_id_prefix' AS order_prefix,
+    SELECT b.id, b.client_id, k.id AS connector_id, b.pair, b.connector_name, b.runtime_kind, b.desired_status,
+           b.desired_at, b.desired_by, b.stale_minutes, b.stopped_minutes, b.config ->> 'client_order_id_prefix' AS order_prefix,
            k.api_key, k.api_secret, k.passphrase,
            h.status, h.message, h.status_updated_at, h.last_trade_at, h.last_heartbeat_at, h.heartbeat_status,
            coalesce(h.confirmed_start_at, CASE WHEN d.confirmed_at >= b.desired_at THEN d.confirmed_at END),
-           CASE WHEN {SEEN_RUNNING} THEN r.observed_at END
+           CASE WHEN {SEEN_RUNNING} THEN r.observed_at END, s.last_trade_at
       FROM bots b
       JOIN bot_health h ON h.bot_id = b.id
       LEFT JOIN connectors k ON k.id = b.connector_id AND k.retired_at IS NULL
       LEFT JOIN bot_runtime r ON r.bot_id = b.id
+      LEFT JOIN bot_stats s ON s.bot_id = b.id
       LEFT JOIN LATERAL (
         SELECT x.confirmed_at FROM bot_deployments x WHERE x.bot_id = b.id ORDER BY x.sequence DESC LIMIT 1
       ) d ON b.runtime_kind = 'hummingbot'
@@ -96,6 +99,7 @@ class _Row(NamedTuple):
 
     bot_id: UUID
     client_id: UUID
+    connector_id: UUID | None
     pair: str
     connector_name: str
     runtime_kind: str
@@ -116,6 +120,7 @@ class _Row(NamedTuple):
     heartbeat_status: str
     confirmed_at: datetime | None
     seen_running_at: datetime | None
+    ledger_until: datetime | None
 
 
 class _RivalRow(NamedTuple):
@@ -153,6 +158,7 @@ def _subject(row: _Row, *, rivals: dict[UUID, list[Rival]], limits: Limits) -> S
     return Subject(
         bot_id=row.bot_id,
         client_id=row.client_id,
+        connector_id=row.connector_id,
         pair=row.pair,
         market=resolve(row.connector_name),
         run=run,
@@ -162,6 +168,7 @@ def _subject(row: _Row, *, rivals: dict[UUID, list[Rival]], limits: Limits) -> S
         keys=_keys(row),
         heartbeat=_heartbeat(row),
         known_trade_at=row.last_trade_at,
+        ledger_until=row.ledger_until,
         rivals=tuple(rivals[row.bot_id]),
     )
 

@@ -22,7 +22,8 @@ from health.types import TradesOutcome, TradesSeen
 
 log = get_logger(__name__)
 
-NEWEST = 50  # trades asked for: "the newest few", and enough to tell a day of a slow bot
+NEWEST = 100  # trades asked for: the more, the fewer gaps in the ledger
+MAY_BE_CUT = 50  # some exchanges give no more at a time whatever is asked for, so that as many may not be all
 MOST_THREADS = 32
 GIVE_UP_AFTER = 3  # calls of one key that fail in a row; the rest of its pairs are not asked in this cycle
 
@@ -184,7 +185,7 @@ def _of_bot(subject: Subject, answer: Answer) -> Gathered:
         rivals=whose.rivals,
         asked_at=answer.asked_at,
     )
-    return Gathered(seen, whose, len(answer.trades) >= NEWEST, answer.asked_at)
+    return Gathered(seen, whose, len(answer.trades) >= MAY_BE_CUT, answer.asked_at)
 
 
 def _newest(trades: tuple[Trade, ...]) -> datetime | None:

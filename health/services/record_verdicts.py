@@ -16,7 +16,6 @@ from ground.scope import system_scope
 from ground.sql import fetch_all
 from health.rules.attribution import Attributed
 from health.rules.evidence import evidence_rows, instant, limits_row, trade_rows
-from health.rules.figures import DayFigures
 from health.subjects import Subject
 from health.types import Evidence, TradesOutcome, Verdict
 
@@ -33,7 +32,6 @@ class Checked:
     evidence: Evidence
     verdict: Verdict
     attributed: Attributed
-    figures: DayFigures
     checked_at: datetime
 
 
@@ -44,8 +42,7 @@ WITH given AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS x(
         bot_id uuid, client_id uuid, desired_status text, desired_at timestamptz, old_status text, old_message text,
         old_updated_at timestamptz, status text, message text, evidence jsonb, thresholds jsonb, was_read boolean,
-        recent_trades jsonb, trade_count int, last_trade_at timestamptz, checked_at timestamptz, buys int, sells int,
-        volume numeric, last_price numeric)
+        recent_trades jsonb, trade_count int, last_trade_at timestamptz, checked_at timestamptz)
 ), wanted AS MATERIALIZED (
     SELECT g.* FROM bots b JOIN given g ON g.bot_id = b.id
      WHERE b.retired_at IS NULL AND b.desired_status = g.desired_status
@@ -72,13 +69,6 @@ WITH given AS MATERIALIZED (
     SELECT w.bot_id, w.client_id, w.checked_at, w.old_status, w.status, w.message, %(actor)s, w.trade_count,
            w.last_trade_at, w.evidence
       FROM wanted w JOIN changed c ON c.bot_id = w.bot_id
-), figures AS (
-    INSERT INTO bot_stats AS s (bot_id, client_id, buys_24h, sells_24h, volume_24h, last_price, updated_at)
-    SELECT w.bot_id, w.client_id, w.buys, w.sells, w.volume, w.last_price, w.checked_at
-      FROM wanted w JOIN changed c ON c.bot_id = w.bot_id WHERE w.was_read
-    ON CONFLICT (bot_id) DO UPDATE SET buys_24h = excluded.buys_24h, sells_24h = excluded.sells_24h,
-        volume_24h = excluded.volume_24h, last_price = coalesce(excluded.last_price, s.last_price),
-        updated_at = excluded.updated_at
 )
 SELECT bot_id FROM changed
 """
@@ -103,14 +93,13 @@ def _record_halves(checks: Sequence[Checked], error: Exception, *, actor: str) -
         return record_verdicts(checks[:middle], actor=actor) | record_verdicts(checks[middle:], actor=actor)
     [check] = checks
     if check.attributed.own:
-        bare = replace(check, attributed=Attributed(), figures=DayFigures())
-        return record_verdicts([bare], actor=actor)
+        return record_verdicts([replace(check, attributed=Attributed())], actor=actor)
     log.error("verdict_not_stored", bot_id=str(check.subject.bot_id), error=type(error).__name__)
     return set()
 
 
 def _row(check: Checked) -> dict[str, Any]:
-    subject, verdict, figures = check.subject, check.verdict, check.figures
+    subject, verdict = check.subject, check.verdict
     seen = check.evidence.trades
     return {
         "bot_id": str(subject.bot_id),
@@ -129,10 +118,6 @@ def _row(check: Checked) -> dict[str, Any]:
         "trade_count": seen.count,
         "last_trade_at": _exact(seen.newest_at),
         "checked_at": instant(check.checked_at),
-        "buys": figures.buys,
-        "sells": figures.sells,
-        "volume": None if figures.volume is None else f"{figures.volume:f}",
-        "last_price": None if figures.last_price is None else f"{figures.last_price:f}",
     }
 
 

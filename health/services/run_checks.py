@@ -16,12 +16,12 @@ from ground.scope import OPERATOR_ALIAS, assert_no_transaction, system_scope
 from ground.sql import fetch_all, run
 from health import selectors
 from health.rules.attribution import Attributed
-from health.rules.figures import DayFigures, day_figures
 from health.rules.verdict import STOP_GRACE, judge
+from health.services.feed_ledger import feed_ledger
 from health.services.gather_trades import Gateways, Gathered, Key, gather, keys_of
 from health.services.record_verdicts import Checked, record_verdicts
 from health.subjects import SEEN_RUNNING, Subject, subjects
-from health.types import Evidence, TradesOutcome, TradesSeen
+from health.types import Evidence, TradesSeen
 
 MOST_AT_ONCE = 5000
 CYCLE_BUDGET_S = 45.0  # a key whose pairs take longer goes on at the next tick
@@ -96,6 +96,7 @@ def check_bots(
             if subject.bot_id in gathered or subject.bot_id in unasked
         ]
         written = record_verdicts(checks, actor=actor)
+        feed_ledger(subjects=found, gathered=gathered, now=clock())
     _look_again([bot_id for bot_id in free if bot_id not in gathered], at=clock())
     _look_again([bot_id for bot_id in keys if bot_id not in free], at=clock() + BUSY_KEY_WAIT)
     return written
@@ -107,12 +108,9 @@ def _check(
     seen = gathered.seen if gathered else unasked[subject.bot_id]
     checked_at = gathered.asked_at if gathered else clock()
     evidence = Evidence(subject.run, seen, subject.heartbeat, subject.known_trade_at)
-    figures = DayFigures()
-    if gathered and seen.outcome == TradesOutcome.READ:
-        figures = day_figures(gathered.attributed, was_page_full=gathered.was_page_full, now=checked_at)
     verdict = judge(evidence=evidence, limits=subject.limits, now=checked_at)
     attributed = gathered.attributed if gathered else Attributed()
-    return Checked(subject, evidence, verdict, attributed, figures, checked_at)
+    return Checked(subject, evidence, verdict, attributed, checked_at)
 
 
 @contextmanager

@@ -83,7 +83,7 @@ def refresh_day_figures(*, scope: Scope, readings: Sequence[Reading], now: datet
     ]
     params = {"rows": orjson.dumps(rows).decode(), "now": now, "day_ago": now - DAY, "bots": bots}
     with scope.transaction():
-        run("SELECT 1 FROM bot_accounts WHERE bot_id = ANY(%(bots)s::uuid[]) ORDER BY bot_id FOR UPDATE", params)
+        run("SELECT 1 FROM bot_accounts WHERE bot_id = ANY(%(bots)s::uuid[]) ORDER BY bot_id FOR NO KEY UPDATE", params)
         run(_FIGURES, params)
         run(_ACCOUNTS, params)
         run(_MARKS, params)

@@ -193,21 +193,6 @@ def test_asks_for_every_pair_though_the_exchange_lacks_some_of_them(monitor: Mon
     ]
 
 
-def test_tells_the_figures_of_a_day_only_where_the_trades_reach_back(monitor: Monitor):
-    for age, side in ((5, "buy"), (10, "sell"), (20, "buy"), (60 * 30, "buy")):
-        monitor.traded(age, side=side, price="60000", quantity="0.5")
-    bot = monitor.running_bot()
-    monitor.check(bot)
-    stats = BotStats.objects.get(bot_id=bot)
-    assert (stats.buys_24h, stats.sells_24h, stats.volume_24h) == (2, 1, Decimal(90000))
-    assert (stats.last_price, stats.pnl) == (Decimal(60000), None)
-    for n in range(50):
-        monitor.traded(1 + n / 100)
-    monitor.check(bot)
-    stats.refresh_from_db()
-    assert (stats.buys_24h, stats.sells_24h, stats.volume_24h) == (None, None, None)
-
-
 def test_lets_a_stop_during_a_check_win(monitor: Monitor):
     monitor.traded(5)
     bot = monitor.running_bot()

@@ -10,8 +10,7 @@ from decimal import Decimal
 import pytest
 
 from exchanges.types import Side, Trade
-from health.rules.attribution import Attributed, Rival, attribute
-from health.rules.figures import DayFigures, day_figures
+from health.rules.attribution import Rival, attribute
 from health.rules.limits import limits_of_bot
 from health.rules.words import BADGES, span
 from health.types import Limits
@@ -74,22 +73,6 @@ def test_sets_trades_from_the_future_aside():
     found = attribute([trade(-10), trade(-0.5), trade(4)], order_prefix="", rivals=(), now=NOW)
     assert [t.exchange_trade_id for t in found.own] == ["t-0.5", "t4"]
     assert found.future_at == NOW + timedelta(minutes=10)
-
-
-@pytest.mark.parametrize(
-    ("own", "shared", "was_full", "figures"),
-    [
-        ((trade(1), trade(2, side=Side.SELL, price="20")), (), False, DayFigures(Decimal(10), 1, 1, Decimal(60))),
-        ((trade(1), trade(1500)), (), True, DayFigures(Decimal(10), 1, 0, Decimal(20))),
-        ((trade(1), trade(2)), (), True, DayFigures(Decimal(10))),
-        ((), (), False, DayFigures(None, 0, 0, Decimal(0))),
-        ((trade(1),), (trade(2),), False, DayFigures(Decimal(10))),
-        ((trade(1),), (trade(1500),), False, DayFigures(Decimal(10), 1, 0, Decimal(20))),
-    ],
-    ids=["whole day", "reaches back", "page too short", "no trade", "shared today", "shared yesterday"],
-)
-def test_tells_of_a_day_what_can_be_told(own, shared, was_full, figures):
-    assert day_figures(Attributed(own, shared), was_page_full=was_full, now=NOW) == figures
 
 
 DEFAULT = Limits(timedelta(minutes=30), timedelta(minutes=120), timedelta(minutes=15))

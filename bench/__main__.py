@@ -6,9 +6,9 @@ import argparse
 import json
 import sys
 
-from bench import api
+from bench import api, import_arena, ledger
 
-BENCHMARKS = {"api": api.run}
+BENCHMARKS = {"api": api.run, "import": import_arena.run, "ledger": ledger.run}
 
 
 def main() -> int:
@@ -16,8 +16,10 @@ def main() -> int:
     parser.add_argument("name", choices=sorted(BENCHMARKS))
     parser.add_argument("--quick", action="store_true", help="little data and short rounds: shows that it works")
     parser.add_argument("--only", default="", help="a part of a work's name, to measure that one alone")
+    parser.add_argument("--keep", default="", help="ledger: a folder for the data, to be used again by the next run")
     options = parser.parse_args()
-    result = BENCHMARKS[options.name](quick=options.quick, only=options.only)
+    more = {"keep_in": options.keep} if options.keep else {}
+    result = BENCHMARKS[options.name](quick=options.quick, only=options.only, **more)
     sys.stdout.write(json.dumps(result) + "\n")
     return 0
 

@@ -53,11 +53,11 @@ SELECT id, client_id, md5('connector' || k || 'kucoin')::uuid, 'kucoin', 'Spread
   FROM planned ORDER BY created_at;
 
 INSERT INTO bot_health (bot_id, client_id, status, message, status_updated_at, last_trade_at, heartbeat_status, evidence,
-                        thresholds, recent_trades, checked_at, due_at)
+                        thresholds, checked_at, due_at)
 SELECT id, client_id, CASE WHEN desired <> 'running' THEN 'unknown' WHEN i % 17 = 2 THEN 'stale' ELSE 'healthy' END,
        CASE WHEN desired <> 'running' THEN 'Not checked yet.' ELSE 'Last trade 4 min ago.' END,
        created_at + interval '2 days', CASE WHEN desired = 'running' THEN created_at + interval '3 days' END, '',
-       '[{{"probe": "trades", "outcome": "found", "detail": "last trade 4 min ago"}}]', '{{}}', '[]', created_at, created_at
+       '[{{"probe": "trades", "outcome": "found", "detail": "last trade 4 min ago"}}]', '{{}}', created_at, created_at
   FROM planned ORDER BY created_at;
 
 INSERT INTO bot_stats (bot_id, client_id, buys_24h, sells_24h, volume_24h, pnl, last_price, updated_at)

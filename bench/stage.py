@@ -38,10 +38,11 @@ class Server:
 
 
 class Stage:
-    """Servers for one benchmark; on leaving all of it is gone."""
+    """Servers for one benchmark; on leaving all of it is gone, but what stands in a ``folder`` that was named."""
 
-    def __init__(self, *, forgetful: bool = False) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="bridge-bench-"))
+    def __init__(self, *, forgetful: bool = False, folder: Path | None = None) -> None:
+        self.is_kept = folder is not None
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="bridge-bench-"))
         given = {name: value for name, value in os.environ.items() if name not in FOREIGN and not name.startswith("PG")}
         variables, self.servers = environment.prepare(self.folder / "home", given, forgetful=forgetful)
         self.environ = {**given, **variables}
@@ -63,7 +64,8 @@ class Stage:
         for server in reversed(self.running):
             self.end(server)
         self.servers.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if not self.is_kept:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def run(self, command: list[str]) -> None:
         """A command to its end; on failure its output is shown."""

@@ -40,8 +40,8 @@ CREATE = f"""
                %(connector)s, %(name)s, %(pair)s, %(strategy)s, %(config)s, 'hummingbot', 'created', '', '', '', '', '', ''
           FROM owner o RETURNING *),
     h AS (
-        INSERT INTO bot_health (bot_id, client_id, status, message, heartbeat_status, evidence, thresholds, recent_trades)
-        SELECT b.id, b.client_id, 'unknown', 'Not checked yet.', '', '[]', '{{}}', '[]' FROM b RETURNING *)
+        INSERT INTO bot_health (bot_id, client_id, status, message, heartbeat_status, evidence, thresholds)
+        SELECT b.id, b.client_id, 'unknown', 'Not checked yet.', '', '[]', '{{}}' FROM b RETURNING *)
     SELECT row_to_json(t)::text FROM (
         SELECT {bots.COLUMNS} FROM b {bots.JOINS.replace("LEFT JOIN bot_health h", "LEFT JOIN h")}) t
 """

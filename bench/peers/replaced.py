@@ -128,7 +128,6 @@ class BotHealth(Base):
     heartbeat_status: Mapped[str] = mapped_column(default="")
     evidence: Mapped[list[Any]] = mapped_column(default=list, deferred=True)
     thresholds: Mapped[dict[str, Any]] = mapped_column(default=dict, deferred=True)
-    recent_trades: Mapped[list[Any]] = mapped_column(default=list, deferred=True)
 
 
 class BotRuntime(Base):

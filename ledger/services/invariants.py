@@ -275,3 +275,10 @@ CHECKS = (
         Severity.WARNING,
     ),
 )
+# Held in Python, by booking again.
+BOOKS = Check(
+    "books",
+    "a live position is what booking its executions again gives, to the last digit",
+    (),
+    "",
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -14,9 +15,12 @@ from ground.errors import Conflict
 from ground.scope import Scope
 from ground.snapshot import one_snapshot
 from ground.sql import fetch_all, fetch_one, run
-from ledger.services.invariants import CHECKS, PREPARE, Check
+from ledger.services.invariants import BOOKS, CHECKS, PREPARE, Check
+from ledger.services.replay_books import Replay
 
 NAMED_PER_BOT = 20
+REPLAYED = 200_000  # executions a night, those of positions that changed
+MARGIN = timedelta(hours=1)  # writers that the last verification did not see yet
 HOUR = 3  # of the night, UTC
 _LOCK = "SELECT pg_try_advisory_xact_lock(hashtext('bridge verify_ledger'))"
 # However much is broken, a bot's part in the answer stays small.
@@ -28,6 +32,13 @@ _GROUPED = """
       LEFT JOIN bots k ON k.id = x.bot_id
      WHERE x.place_in_line <= %(named)s ORDER BY x.bot_id, x.place_in_line
 """
+
+
+class ReplayHow(StrEnum):
+    """Which live positions are booked again."""
+
+    SOME = "some"  # a night's share of those that changed since the last verification
+    ALL = "all"
 
 
 class AlreadyRunning(Conflict):
@@ -74,7 +85,12 @@ class Checked:
 
 
 def verify_ledger(
-    *, scope: Scope, now: datetime, bot_id: UUID | None = None, tell: Callable[[Checked], None] = lambda _: None
+    *,
+    scope: Scope,
+    now: datetime,
+    bot_id: UUID | None = None,
+    replay: ReplayHow = ReplayHow.SOME,
+    tell: Callable[[Checked], None] = lambda _: None,
 ) -> list[Checked]:
     """Every rule, for every bot or one, as the ledger stands at one moment; what is broken becomes an incident, and an
     incident whose rule holds again is resolved.
@@ -89,6 +105,8 @@ def verify_ledger(
         for check in CHECKS:
             found.append(_held_against_rows(check, bot_id=bot_id, now=now))
             tell(found[-1])
+        found.append(_replayed(replay, bot_id=bot_id, now=now))
+        tell(found[-1])
     _keep(scope, found, bot_id=bot_id, now=now)
     return found
 
@@ -120,6 +138,19 @@ def _held_against_rows(check: Check, *, bot_id: UUID | None, now: datetime) -> C
     return Checked(
         check, int(rows[0]) if rows else 0, _grouped(check, fetch_all(_GROUPED.format(statements=statements), params))
     )
+
+
+def _replayed(how: ReplayHow, *, bot_id: UUID | None, now: datetime) -> Checked:
+    """Positions that changed since the last verification, or all."""
+    last = fetch_one("SELECT verified_at FROM ledger_state WHERE id = 1")
+    since = last[0] - MARGIN if how is ReplayHow.SOME and bot_id is None and last and last[0] else None
+    replay = Replay(now=now, since=since, most=REPLAYED if how is ReplayHow.SOME else None, bot_id=bot_id)
+    made: dict[UUID, Broken] = {}
+    for line in replay.deviations():
+        before = made.get(line.bot_id) or Broken(BOOKS, str(line.bot_id), line.bot_id, line.client_id, 0, ())
+        named = before.breaks if before.count >= NAMED_PER_BOT else (*before.breaks, Break(*line[2:]))
+        made[line.bot_id] = Broken(BOOKS, before.key, line.bot_id, line.client_id, before.count + 1, named)
+    return Checked(BOOKS, replay.executions, tuple(made.values()))
 
 
 def _grouped(check: Check, lines: Iterable[tuple[Any, ...]]) -> tuple[Broken, ...]:

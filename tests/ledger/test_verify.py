@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import re
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -18,6 +21,9 @@ from alerts.models import Incident
 from alerts.services.incidents import resolve_incident
 from bots.models import BotStats
 from bots.services.stop_bot import stop_bot
+from clients.models import Connector
+from exchanges.types import MarketType, Side
+from exchanges.types import Trade as ExchangeTrade
 from ground.scope import system_scope
 from ledger.models import (
     BotAccount,
@@ -28,8 +34,10 @@ from ledger.models import (
     Position,
     Trade,
 )
+from ledger.services.record_trades import record_executions
 from ledger.services.refresh_boards import refresh_due_boards
-from ledger.services.verify_ledger import AlreadyRunning, Broken, Checked, verify_if_due, verify_ledger
+from ledger.services.verify_ledger import AlreadyRunning, Broken, Checked, ReplayHow, verify_if_due, verify_ledger
+from ledger.types import NewExecution
 from tests.fixtures import OPERATOR, Cast
 from tests.ledger.planted import HOUR, MINUTE, MORNING, NOW, healthy, paper, plant, snapshots, without
 
@@ -56,7 +64,7 @@ def test_nothing_is_named_in_a_healthy_ledger(rows: dict[str, Any]) -> None:
     found = verify_ledger(scope=LEDGER, now=NOW)
     assert lines({c.check.name: list(c.broken) for c in found}) == set()
     assert {c.check.name: c.rows for c in found} == {
-        "balance": 2, "positions": 4, "orphan": 6, "statistics": 18, "snapshots": 16, "boards": 0,
+        "balance": 2, "positions": 4, "orphan": 6, "statistics": 18, "snapshots": 16, "boards": 0, "books": 0,
     }  # fmt: skip
     assert not Incident.objects.exists()
 
@@ -306,3 +314,65 @@ def test_command_says_what_was_checked_or_ends_with_1_and_a_list(
     with pytest.raises(CommandError, match="1 breaks were found"):
         call_command("verify_ledger", f"--bot={cast.acme_bot}")
     assert "cash_flow is -140.41, expected -140.4" in capsys.readouterr().out
+
+
+def executions(cast: Cast, count: int) -> list[NewExecution]:
+    """A busy day of acme's bot in four markets: turns, partial closes, fees of every kind, several at one moment."""
+    connector, chance = Connector.objects.get(client_id=cast.acme), random.Random(7)
+    made = []
+    for number in range(count):
+        market = chance.choice([MarketType.SPOT, MarketType.SWAP])
+        symbol = chance.choice(["BTC/USDT", "ETH/USDT"])
+        price, quantity = Decimal(chance.randrange(9000, 11000)) / 97, Decimal(chance.randrange(1, 60)) / 7
+        fee, currency = chance.choice([(None, None), ("0.001", "USDT"), ("0.0007", symbol[:3]), ("0.0002", "BNB")])
+        trade = ExchangeTrade(
+            f"t{number}", "1", None, symbol, chance.choice([Side.BUY, Side.SELL]), round(price, 12), round(quantity, 12),
+            round(price * quantity, 12), fee and Decimal(fee), currency, MORNING + (number // 3) * MINUTE,
+        )  # fmt: skip
+        made.append(NewExecution(cast.acme, connector.id, cast.acme_bot, "kucoin", market, trade))
+    chance.shuffle(made)
+    return made
+
+
+def test_books_that_came_in_any_order_are_healthy_and_a_wrong_one_is_named(cast: Cast) -> None:
+    given = executions(cast, 400)
+    for start in range(0, 400, 50):
+        record_executions(scope=LEDGER, executions=given[start : start + 60], now=NOW)
+    assert broken() == {} and Position.objects.filter(status="closed").count() > 10
+    exits = Trade.objects.filter(pnl__isnull=False, market_type="spot", position__status="open", symbol="BTC/USDT")
+    one, two = exits.order_by("-executed_at", "-id")[:2]
+    assert one.pnl != two.pnl
+    swap = "UPDATE trades t SET pnl = %s WHERE id = %s"  # no sum of the position or the account moves
+    plant(swap, two.pnl, one.id)
+    plant(swap, one.pnl, two.id)
+    found = broken()
+    assert {f"books trades {one.id}: pnl is {digits(two.pnl)}, expected {digits(one.pnl)}"} < lines(found)
+    assert set(found) <= {"books", "statistics"} and found["books"][0].count == 2
+
+
+def test_positions_are_booked_again_when_they_changed_or_when_all_are_asked_for(cast: Cast) -> None:
+    record_executions(scope=LEDGER, executions=executions(cast, 60), now=NOW)
+
+    def replayed(now: datetime, **options: Any) -> int:
+        found = verify_ledger(scope=LEDGER, now=now, **options)
+        return next(checked.rows for checked in found if checked.check.name == "books")
+
+    everything = replayed(NOW)
+    assert everything == Trade.objects.filter(position__isnull=False).count()
+    assert replayed(NOW + 3 * HOUR) == everything  # the last one may not have seen what was written within an hour
+    assert replayed(NOW + 4 * HOUR) == 0
+    assert replayed(NOW + 4 * HOUR, bot_id=cast.acme_bot) == everything
+    assert replayed(NOW + 4 * HOUR, replay=ReplayHow.ALL) == everything
+
+
+def test_a_long_position_is_booked_again_in_parts(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.services.replay_books.AT_ONCE", 4)
+    record_executions(scope=LEDGER, executions=executions(cast, 200), now=NOW)
+    assert broken() == {}
+    position = Position.objects.filter(status="closed", mode="live").order_by("-opened_quantity").first()
+    plant("UPDATE positions SET exit_notional = exit_notional + 1 WHERE id = %s", position.id)
+    assert [line.field for line in broken()["books"][0].breaks] == ["exit_notional"]
+
+
+def digits(value: Decimal) -> str:
+    return f"{value.normalize():f}"

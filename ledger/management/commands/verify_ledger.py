@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from ground.errors import BridgeError
 from ground.scope import system_scope
-from ledger.services.verify_ledger import Checked, verify_ledger
+from ledger.services.verify_ledger import Checked, ReplayHow, verify_ledger
 
 
 class Command(BaseCommand):
@@ -19,11 +19,17 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--bot", metavar="ID", type=UUID, help="Only this bot's rows.")
+        parser.add_argument(
+            "--replay-all", action="store_true", help="Book every live position again; this takes long."
+        )
 
-    def handle(self, *args: Any, bot: UUID | None, **options: Any) -> None:
+    def handle(self, *args: Any, bot: UUID | None, replay_all: bool, **options: Any) -> None:
         started = time.monotonic()
+        how = ReplayHow.ALL if replay_all else ReplayHow.SOME
         try:
-            found = verify_ledger(scope=system_scope("ledger"), now=timezone.now(), bot_id=bot, tell=self._tell)
+            found = verify_ledger(
+                scope=system_scope("ledger"), now=timezone.now(), bot_id=bot, replay=how, tell=self._tell
+            )
         except BridgeError as error:
             raise CommandError(error.message) from None
         count = sum(broken.count for checked in found for broken in checked.broken)

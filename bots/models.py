@@ -183,7 +183,6 @@ class BotHealth(models.Model):
     heartbeat_metadata = models.JSONField(null=True)
     evidence = models.JSONField(default=list)
     thresholds = models.JSONField(default=dict)
-    recent_trades = models.JSONField(default=list, help_text="The newest own trades that the last check fetched.")
     checked_at = models.DateTimeField(null=True)
     due_at = models.DateTimeField(db_default=Now(), help_text="When the schedule checks it next.")
 

@@ -182,7 +182,6 @@ def panel_of(bot: Any) -> dict[str, Any]:
         "last_heartbeat": ago(health.last_heartbeat_at if health else None),
         "checked": ago(health.checked_at if health else None),
         "evidence": health.evidence if health else [],
-        "trades": (health.recent_trades if health else [])[:5],
         "stale": span(limits.stale),
         "stopped": span(limits.stopped),
         "limits_source": limits.source,

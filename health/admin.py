@@ -99,7 +99,6 @@ class BotHealthAdmin(FactsAdmin):
     list_select_related = ("bot",)
     search_fields = ("bot__name", "message")
     ordering = ("-status_updated_at",)
-    exclude = ("recent_trades",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BotHealth]:
         rows: QuerySet[BotHealth] = super().get_queryset(request)

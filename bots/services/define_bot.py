@@ -54,9 +54,8 @@ _INSERT = f"""
           FROM k WHERE %(is_chosen)s OR k.exact = 1 OR k.all = 0
         RETURNING *),
     h AS (
-        INSERT INTO bot_health (bot_id, client_id, status, message, heartbeat_status, evidence, thresholds,
-                                recent_trades)
-        SELECT b.id, b.client_id, '{HealthStatus.UNKNOWN}', 'Not checked yet.', '', '[]', '{{}}', '[]' FROM b
+        INSERT INTO bot_health (bot_id, client_id, status, message, heartbeat_status, evidence, thresholds)
+        SELECT b.id, b.client_id, '{HealthStatus.UNKNOWN}', 'Not checked yet.', '', '[]', '{{}}' FROM b
         RETURNING *)
     SELECT row_to_json(t)::text FROM (
         SELECT {COLUMNS} FROM b {JOINS.replace("LEFT JOIN bot_health h", "LEFT JOIN h")}) t

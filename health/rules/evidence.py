@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from exchanges.types import Trade
 from health.types import Evidence, Limits, TradesOutcome
 
 
@@ -26,26 +25,6 @@ def evidence_rows(evidence: Evidence, *, decided_by: str, now: datetime) -> list
 
 
 _PROBE_OF = {"stop": "wish"}
-
-
-def trade_rows(trades: tuple[Trade, ...]) -> list[dict[str, Any]]:
-    """Trades as they are stored and shown: money as exact decimal strings, instants with Z."""
-    return [
-        {
-            "id": trade.exchange_trade_id,
-            "order_id": trade.order_id,
-            "client_order_id": trade.client_order_id,
-            "symbol": trade.symbol,
-            "side": str(trade.side),
-            "price": f"{trade.price:f}",
-            "quantity": f"{trade.quantity:f}",
-            "notional": f"{trade.notional:f}",
-            "fee": None if trade.fee is None else f"{trade.fee:f}",
-            "fee_currency": trade.fee_currency,
-            "executed_at": instant(trade.executed_at),
-        }
-        for trade in trades
-    ]
 
 
 def limits_row(limits: Limits) -> dict[str, Any]:

@@ -85,9 +85,9 @@ def _store(bot: Bot, heartbeat: GivenHeartbeat, *, limits: Limits, now: datetime
     before = fetch_one("SELECT last_heartbeat_at, heartbeat_status FROM bot_health WHERE bot_id = %s", [bot.id])
     run(
         "INSERT INTO bot_health (bot_id, client_id, last_heartbeat_at, heartbeat_status, heartbeat_metadata, "
-        "status, message, evidence, thresholds, recent_trades) "
+        "status, message, evidence, thresholds) "
         "VALUES (%(bot)s, %(client)s, %(now)s, %(word)s, %(metadata)s::jsonb, 'unknown', 'Not checked yet.', "
-        "'[]', '{}', '[]') ON CONFLICT (bot_id) DO UPDATE SET last_heartbeat_at = excluded.last_heartbeat_at, "
+        "'[]', '{}') ON CONFLICT (bot_id) DO UPDATE SET last_heartbeat_at = excluded.last_heartbeat_at, "
         "heartbeat_status = excluded.heartbeat_status, heartbeat_metadata = excluded.heartbeat_metadata",
         {
             "bot": bot.id,

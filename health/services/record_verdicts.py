@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,14 +14,11 @@ from structlog import get_logger
 
 from ground.scope import system_scope
 from ground.sql import fetch_all
-from health.rules.attribution import Attributed
-from health.rules.evidence import evidence_rows, instant, limits_row, trade_rows
+from health.rules.evidence import evidence_rows, instant, limits_row
 from health.subjects import Subject
-from health.types import Evidence, TradesOutcome, Verdict
+from health.types import Evidence, Verdict
 
 log = get_logger(__name__)
-
-KEPT_TRADES = 25  # of the newest own trades, for the bot's page
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +28,6 @@ class Checked:
     subject: Subject
     evidence: Evidence
     verdict: Verdict
-    attributed: Attributed
     checked_at: datetime
 
 
@@ -41,8 +37,8 @@ _RECORD = """
 WITH given AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS x(
         bot_id uuid, client_id uuid, desired_status text, desired_at timestamptz, old_status text, old_message text,
-        old_updated_at timestamptz, status text, message text, evidence jsonb, thresholds jsonb, was_read boolean,
-        recent_trades jsonb, trade_count int, last_trade_at timestamptz, checked_at timestamptz)
+        old_updated_at timestamptz, status text, message text, evidence jsonb, thresholds jsonb,
+        trade_count int, last_trade_at timestamptz, checked_at timestamptz)
 ), wanted AS MATERIALIZED (
     SELECT g.* FROM bots b JOIN given g ON g.bot_id = b.id
      WHERE b.retired_at IS NULL AND b.desired_status = g.desired_status
@@ -57,8 +53,7 @@ WITH given AS MATERIALIZED (
         last_known_at = CASE WHEN w.status <> 'unknown' THEN NULL
                              WHEN h.status <> 'unknown' THEN coalesce(h.checked_at, h.status_updated_at)
                              ELSE h.last_known_at END,
-        last_trade_at = greatest(h.last_trade_at, w.last_trade_at), checked_at = w.checked_at,
-        recent_trades = CASE WHEN w.was_read THEN w.recent_trades ELSE h.recent_trades END
+        last_trade_at = greatest(h.last_trade_at, w.last_trade_at), checked_at = w.checked_at
       FROM wanted w
      WHERE h.bot_id = w.bot_id AND h.status = w.old_status AND h.message = w.old_message
        AND h.status_updated_at = w.old_updated_at
@@ -87,13 +82,11 @@ def record_verdicts(checks: Sequence[Checked], *, actor: str = "system:health") 
 
 
 def _record_halves(checks: Sequence[Checked], error: Exception, *, actor: str) -> set[UUID]:
-    """One check that cannot be stored (an exchange invents numbers and texts) must not hold back the others."""
+    """One check that cannot be stored must not hold back the others."""
     if len(checks) > 1:
         middle = len(checks) // 2
         return record_verdicts(checks[:middle], actor=actor) | record_verdicts(checks[middle:], actor=actor)
     [check] = checks
-    if check.attributed.own:
-        return record_verdicts([replace(check, attributed=Attributed())], actor=actor)
     log.error("verdict_not_stored", bot_id=str(check.subject.bot_id), error=type(error).__name__)
     return set()
 
@@ -113,8 +106,6 @@ def _row(check: Checked) -> dict[str, Any]:
         "message": verdict.message[:500],
         "evidence": evidence_rows(check.evidence, decided_by=verdict.decided_by, now=check.checked_at),
         "thresholds": limits_row(subject.limits),
-        "was_read": seen.outcome == TradesOutcome.READ,
-        "recent_trades": trade_rows(check.attributed.own[:KEPT_TRADES]),
         "trade_count": seen.count,
         "last_trade_at": _exact(seen.newest_at),
         "checked_at": instant(check.checked_at),

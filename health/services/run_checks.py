@@ -15,7 +15,6 @@ from exchanges.names import resolve
 from ground.scope import OPERATOR_ALIAS, assert_no_transaction, system_scope
 from ground.sql import fetch_all, run
 from health import selectors
-from health.rules.attribution import Attributed
 from health.rules.verdict import STOP_GRACE, judge
 from health.services.feed_ledger import feed_ledger
 from health.services.gather_trades import Gateways, Gathered, Key, gather, keys_of
@@ -109,8 +108,7 @@ def _check(
     checked_at = gathered.asked_at if gathered else clock()
     evidence = Evidence(subject.run, seen, subject.heartbeat, subject.known_trade_at)
     verdict = judge(evidence=evidence, limits=subject.limits, now=checked_at)
-    attributed = gathered.attributed if gathered else Attributed()
-    return Checked(subject, evidence, verdict, attributed, checked_at)
+    return Checked(subject, evidence, verdict, checked_at)
 
 
 @contextmanager

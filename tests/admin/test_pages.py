@@ -38,7 +38,6 @@ def everything(desk: HttpClient, cast: Cast) -> HttpClient:
         last_trade_at=now,
         checked_at=now,
         evidence=[{"probe": "trades", "outcome": "read", "observed_at": now.isoformat(), "detail": "5 trades"}],
-        recent_trades=[{"side": "buy", "price": "1.5", "quantity": "2"}],
     )
     HummingbotState.objects.create(id=1, last_ok_at=now, polled_at=now, latency_ms=4)
     connector = Connector.objects.get(client_id=cast.acme)

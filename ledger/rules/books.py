@@ -93,9 +93,10 @@ def position_id(opening: Fact) -> UUID:
 
 def book(facts: Iterable[Fact], *, held: Held | None, is_spot: bool) -> tuple[list[Booked], dict[UUID, Held]]:
     """Book executions, in their order, on a book that holds ``held``: each with its result, and every position that
-    was touched as it is afterwards, in order of opening, so that only the last can be open. Raises FeeTooLarge."""
+    was held or touched as it is afterwards, in order of opening, so that only the last can be open. Raises FeeTooLarge.
+    """
     booked: list[Booked] = []
-    touched: dict[UUID, Held] = {}
+    touched = {held.id: held} if held else {}
     for fact in facts:
         applied = apply(held.position if held else None, fact.execution, is_spot=is_spot)
         if applied.position is None:

@@ -13,7 +13,7 @@ import orjson
 
 from exchanges.symbols import base_quote
 from exchanges.types import MarketType, Side
-from ground.sql import fetch_all, run
+from ground.sql import fetch_all, fetch_one, run
 from ledger.rules.books import Booked, Fact, Held, Stored
 from ledger.rules.pnl import ZERO, Execution, Position, bound, fee_parts, unrealized_pnl
 from ledger.rules.words import Action, Cause, PositionStatus
@@ -23,10 +23,13 @@ OWN_TRADES = "t.mode = 'live' AND t.exchange_trade_id <> ''"
 OWN_POSITIONS = "p.mode = 'live' AND p.source_id = ''"
 _BOOKS = "jsonb_to_recordset(%(books)s::jsonb) AS b(bot_id uuid, market_type text, symbol text, since timestamptz)"
 
+_TRADE_COLUMNS = """
+           t.id, t.exchange_trade_id, t.executed_at, t.connector_id, t.cause, t.side, t.price, t.quantity, t.leverage, t.fee,
+           t.fee_currency, t.trade_type, t.action, t.closed_quantity, t.size, t.entry_price, t.exit_price, t.pnl,
+           t.fee_quote, t.position_id
+"""
 TRADES_SINCE = f"""
-    SELECT b.bot_id, b.market_type, b.symbol, t.id, t.exchange_trade_id, t.executed_at, t.connector_id, t.cause, t.side,
-           t.price, t.quantity, t.leverage, t.fee, t.fee_currency, t.trade_type, t.action, t.closed_quantity, t.size,
-           t.entry_price, t.exit_price, t.pnl, t.fee_quote, t.position_id
+    SELECT b.bot_id, b.market_type, b.symbol, {_TRADE_COLUMNS}
       FROM {_BOOKS}
      CROSS JOIN LATERAL (
         SELECT * FROM trades t WHERE t.bot_id = b.bot_id AND t.executed_at >= coalesce(b.since, '-infinity')
@@ -48,6 +51,22 @@ POSITIONS_SINCE = f"""
     SELECT b.bot_id, b.market_type, b.symbol, {_POSITION} FROM {_BOOKS}
       JOIN positions p ON p.bot_id = b.bot_id AND p.market_type = b.market_type AND p.symbol = b.symbol
        AND {OWN_POSITIONS} AND (p.closed_at IS NULL OR p.closed_at >= coalesce(b.since, '-infinity'))
+"""  # noqa: S608 - made of constants
+# A page ends with all that happened at one moment, so that an order within it is never cut.
+TRADES_PAGE = f"""
+    SELECT {_TRADE_COLUMNS} FROM trades t
+     WHERE t.bot_id = %(bot)s AND t.market_type = %(market)s AND t.symbol = %(symbol)s AND {OWN_TRADES}
+       AND t.executed_at > coalesce(%(after)s::timestamptz, '-infinity') AND t.executed_at <= coalesce(%(until)s::timestamptz, 'infinity')
+"""  # noqa: S608 - made of constants
+PAGE_END = f"""
+    SELECT t.executed_at FROM trades t
+     WHERE t.bot_id = %(bot)s AND t.market_type = %(market)s AND t.symbol = %(symbol)s AND {OWN_TRADES}
+       AND t.executed_at > coalesce(%(after)s::timestamptz, '-infinity') ORDER BY t.executed_at OFFSET %(size)s LIMIT 1
+"""  # noqa: S608 - made of constants
+POSITIONS_PAGE = f"""
+    SELECT {_POSITION} FROM positions p
+     WHERE p.bot_id = %(bot)s AND p.market_type = %(market)s AND p.symbol = %(symbol)s AND {OWN_POSITIONS}
+       AND p.opened_at > coalesce(%(after)s::timestamptz, '-infinity') AND p.opened_at <= coalesce(%(until)s::timestamptz, 'infinity')
 """  # noqa: S608 - made of constants
 
 
@@ -77,6 +96,10 @@ class Derived:
     pnl: Decimal | None
     fee_quote: Decimal | None
     position_id: UUID | None
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in DERIVED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +236,26 @@ def load_open_positions(keys: Iterable[BookKey]) -> dict[BookKey, dict[UUID, Pos
     return load_positions(dict.fromkeys(keys), statement=OPEN_POSITIONS)
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A book's executions, in order, and the positions opened, after one moment and up to another (None: the end)."""
+
+    trades: list[TradeRow]
+    positions: dict[UUID, PositionRow]
+    until: datetime | None
+
+
+def load_page(key: BookKey, *, after: datetime | None, size: int) -> Page:
+    """About ``size`` executions of a book from ``after`` on (None: from its beginning)."""
+    where = {"bot": key.bot_id, "market": key.market_type, "symbol": key.symbol, "after": after, "size": size}
+    end = fetch_one(PAGE_END, where)
+    until: datetime | None = end[0] if end else None
+    trades = [_trade_row(key, row) for row in fetch_all(TRADES_PAGE, where | {"until": until})]
+    positions = [_position_row(row) for row in fetch_all(POSITIONS_PAGE, where | {"until": until})]
+    trades.sort(key=lambda one: one.fact.order)
+    return Page(trades, {one.held.id: one for one in positions}, until)
+
+
 def _of_books(statement: str, since: Mapping[BookKey, datetime | None]) -> list[tuple[Any, ...]]:
     if not since:
         return []
@@ -298,7 +341,7 @@ _TRADE = {
     "fee": "numeric", "fee_currency": "text", "cause": "text", "executed_at": "timestamptz", "exchange_trade_id": "text",
     "exchange_order_id": "text", "note": "text",
 }  # fmt: skip
-_DERIVED = {
+DERIVED = {
     "trade_type": "text", "action": "text", "closed_quantity": "numeric", "size": "numeric", "entry_price": "numeric",
     "exit_price": "numeric", "pnl": "numeric", "fee_quote": "numeric", "position_id": "uuid",
 }  # fmt: skip
@@ -323,14 +366,14 @@ UPSERT_POSITIONS = f"""
     ON CONFLICT (id) DO UPDATE SET {_listed(_MOVING, lambda name: f"{name} = excluded.{name}")}, updated_at = %(now)s
 """  # noqa: S608 - made of constants
 INSERT_TRADES = f"""
-    INSERT INTO trades ({_listed(_TRADE | _DERIVED)}, mode, recorded_at, source, source_id)
-    SELECT {_listed(_TRADE | _DERIVED, lambda name: f"x.{name}")}, 'live', %(now)s, '', ''
-      FROM {_record(_TRADE | _DERIVED)} ORDER BY x.bot_id, x.executed_at, x.id
+    INSERT INTO trades ({_listed(_TRADE | DERIVED)}, mode, recorded_at, source, source_id)
+    SELECT {_listed(_TRADE | DERIVED, lambda name: f"x.{name}")}, 'live', %(now)s, '', ''
+      FROM {_record(_TRADE | DERIVED)} ORDER BY x.bot_id, x.executed_at, x.id
 """  # noqa: S608 - made of constants
 UPDATE_TRADES = f"""
     UPDATE trades t SET {_listed(_CORRECTED, lambda name: f"{name} = coalesce(x.{name}, t.{name})")},
-           {_listed(_DERIVED, lambda name: f"{name} = x.{name}")}
-      FROM {_record({"id": "uuid"} | {name: _TRADE[name] for name in _CORRECTED} | _DERIVED)} WHERE t.id = x.id
+           {_listed(DERIVED, lambda name: f"{name} = x.{name}")}
+      FROM {_record({"id": "uuid"} | {name: _TRADE[name] for name in _CORRECTED} | DERIVED)} WHERE t.id = x.id
 """  # noqa: S608 - made of constants
 MOVE_CASH = """
     UPDATE bot_accounts a SET cash_flow = a.cash_flow + x.moved, updated_at = %(now)s

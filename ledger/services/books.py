@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal, localcontext
 from typing import Any
@@ -45,7 +45,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """The part of a book that is booked, beside what is stored of it."""
+    """A part of a book that is booked, beside what is stored of it."""
 
     key: BookKey
     owner: Owner
@@ -81,14 +81,12 @@ def changes_of(
     return changes
 
 
-def changes_of_whole(
-    key: BookKey, *, owner: Owner, trades: Sequence[TradeRow], positions: Mapping[UUID, PositionRow]
-) -> Changes:
-    """What booking a whole book again changes."""
+def changes_of_page(stretch: Stretch, *, is_last: bool) -> tuple[Changes, Held | None]:
+    """What booking one stretch again changes, and the position that stays open for the next one to go on with."""
     changes = Changes()
     with localcontext(WIDE):
-        _book_stretch(Stretch(key, owner, {}, trades, positions, None), changes)
-    return changes
+        held = _book_stretch(stretch, changes, is_last=is_last)
+    return changes, held
 
 
 _Turn = tuple[Sequence[TradeRow], Mapping[UUID, PositionRow], Held | None]
@@ -119,17 +117,19 @@ def _turn(trades: Sequence[TradeRow], positions: Mapping[UUID, PositionRow], sta
     return trades[start.index :], anew, start.held
 
 
-def _book_stretch(stretch: Stretch, changes: Changes) -> None:
-    """Book it, and add what differs from what is stored."""
+def _book_stretch(stretch: Stretch, changes: Changes, *, is_last: bool = True) -> Held | None:
+    """Book it, and add what differs from what is stored; what is open at its end only where nothing follows."""
     stored = {row.fact.trade_id: row for row in stretch.trades}
     facts = {id_: row.fact for id_, row in stored.items()} | {id_: one.fact for id_, one in stretch.pending.items()}
     in_order = sorted(facts.values(), key=lambda fact: fact.order)
     booked, touched = book(in_order, held=stretch.held, is_spot=stretch.key.is_spot)
+    going_on = next((held for held in reversed(touched.values()) if held.closed_at is None and not is_last), None)
     moved = ZERO
     for one in booked:
         moved += _add_trade(one, stretch, stored.get(one.fact.trade_id), changes)
-    moved += _add_positions(touched, stretch, changes)
+    moved += _add_positions(touched, stretch, changes, without=going_on)
     changes.move_cash(stretch.key.bot_id, moved)
+    return going_on
 
 
 def _add_trade(booked: Booked, stretch: Stretch, row: TradeRow | None, changes: Changes) -> Decimal:
@@ -137,20 +137,23 @@ def _add_trade(booked: Booked, stretch: Stretch, row: TradeRow | None, changes: 
     derived, given = derived_of(booked), stretch.pending.get(booked.fact.trade_id)
     before = (row.derived.pnl if row else None) or ZERO
     if given is not None and not given.is_stored:
-        changes.new_trades.append(given.columns | asdict(derived))
+        changes.new_trades.append(given.columns | derived.columns)
     elif given is not None or (row and row.derived != derived):
         changed = {"id": booked.fact.trade_id} | (given.columns if given else {})
-        changes.changed_trades.append(changed | asdict(derived))
+        changes.changed_trades.append(changed | derived.columns)
     return (derived.pnl or ZERO) - before
 
 
-def _add_positions(touched: Mapping[UUID, Held], stretch: Stretch, changes: Changes) -> Decimal:
+def _add_positions(
+    touched: Mapping[UUID, Held], stretch: Stretch, changes: Changes, *, without: Held | None
+) -> Decimal:
     """What the positions give back to the account."""
-    before = sum((row.bound for row in stretch.positions.values()), ZERO)
+    compared = [held for held in touched.values() if held is not without]
+    before = sum((row.bound for id_, row in stretch.positions.items() if not without or id_ != without.id), ZERO)
     changes.gone_positions += [id_ for id_ in stretch.positions if id_ not in touched]
     after = ZERO
     traded = {(one.fact.executed_at, one.fact.execution.price) for one in stretch.trades}
-    for held in touched.values():
+    for held in compared:
         row = stretch.positions.get(held.id)
         latest = _with_later_mark(held, row, traded)
         after += bound_by(latest)

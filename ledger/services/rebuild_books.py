@@ -10,20 +10,23 @@ from uuid import UUID
 
 from ground.scope import Scope
 from ground.sql import fetch_all, fetch_one
+from ledger.rules.books import Held
 from ledger.rules.pnl import WIDE, ZERO
 from ledger.services.book_rows import (
     OWN_POSITIONS,
     OWN_TRADES,
     BookKey,
     Changes,
+    Page,
     PositionRow,
     TradeRow,
-    load_positions,
-    load_trades,
+    load_page,
     write,
 )
-from ledger.services.books import Owner, changes_of_whole
+from ledger.services.books import Owner, Stretch, changes_of_page
 from ledger.types import Difference, Rebuilt
+
+PAGE = 5000  # executions
 
 _ACCOUNT = "SELECT client_id, currency, cash_flow FROM bot_accounts WHERE bot_id = %s FOR NO KEY UPDATE"
 _BOOKS = f"""
@@ -44,7 +47,7 @@ def rebuild_books(*, scope: Scope, bot_id: UUID, now: datetime, is_dry_run: bool
     """Book every execution of a bot's exchanges again, compare all that follows, and put right what differs.
 
     Its account is locked meanwhile, so nothing moves under it. Imported rows have no executions to follow from and stay
-    as they are; the balance counts them. Holds one book at a time in memory.
+    as they are; the balance counts them. Holds some thousand executions in memory, however long the book.
     """
     with scope.transaction(reason="books made again"):
         account = fetch_one(_ACCOUNT, [bot_id])
@@ -70,10 +73,21 @@ class _Rebuilding:
         self.trades = self.positions = 0
 
     def book(self, key: BookKey) -> None:
-        trades, positions = load_trades({key: None})[key], load_positions({key: None})[key]
-        found = changes_of_whole(key, owner=self.owner, trades=trades, positions=positions)
+        """From its beginning, page by page, each going on with what the one before left open."""
+        held: Held | None = None
+        left_open: dict[UUID, PositionRow] = {}
+        page: Page | None = None
+        while page is None or page.until:
+            page = load_page(key, after=page.until if page else None, size=PAGE)
+            positions = page.positions | left_open
+            stretch = Stretch(key, self.owner, {}, page.trades, positions, held)
+            found, held = changes_of_page(stretch, is_last=page.until is None)
+            left_open = {held.id: positions[held.id]} if held and held.id in positions else {}
+            self._note(found, page.trades, positions)
+            self.positions += len(page.positions)
+
+    def _note(self, found: Changes, trades: Sequence[TradeRow], positions: Mapping[UUID, PositionRow]) -> None:
         self.trades += len(trades)
-        self.positions += len(positions)
         self.differences += _trade_differences(found.changed_trades, trades)
         self.differences += _position_differences(found, positions)
         self.changes.changed_trades += found.changed_trades

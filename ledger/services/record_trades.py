@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ from ground.sql import fetch_all, run
 from ledger.rules.acceptance import accept
 from ledger.rules.books import Booked, Fact
 from ledger.rules.ids import fact_id
-from ledger.rules.pnl import apply
+from ledger.rules.pnl import ZERO, apply
 from ledger.rules.words import Cause, Mode
 from ledger.services.book_rows import (
     BookKey,
@@ -273,7 +273,7 @@ def _sort_known(
         return sorted_.refuse(execution, "It is recorded already, as another bot's.")
     corrected = _corrections(execution, stored)
     fact = _fact_again(stored, corrected, symbol=execution.trade.symbol)
-    if abs(fact.execution.fee_base or 0) >= fact.execution.quantity:
+    if abs(fact.execution.fee_base or ZERO) >= fact.execution.quantity:
         return sorted_.refuse(execution, "With what is known of its fee, that is as large as what it traded.")
     note = None if stored.bot_id else _why_no_bot(execution, accounts, open_positions)
     bot_id = stored.bot_id or (execution.bot_id if note is None else None)
@@ -362,5 +362,4 @@ def _columns(execution: NewExecution, fact: Fact) -> dict[str, Any]:
 def _without_book(fact: Fact) -> dict[str, Any]:
     """What follows of an execution that stands in no book: a buy enters, a sell leaves what nobody saw entered."""
     applied = replace(apply(None, fact.execution, is_spot=True), position=None)
-    derived: dict[str, Any] = asdict(derived_of(Booked(fact, applied, None)))
-    return derived
+    return derived_of(Booked(fact, applied, None)).columns

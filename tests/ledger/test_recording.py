@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
 from typing import Any
+from unittest import mock
 from uuid import UUID, uuid4
 
 import pytest
@@ -22,10 +23,9 @@ from exchanges.types import MarketType, Side, Trade
 from ground.scope import system_scope
 from ledger.models import BotAccount, Position
 from ledger.models import Trade as TradeRow
-from ledger.services import record_trades
-from ledger.services.rebuild_books import rebuild_books
+from ledger.services import rebuild_books, record_trades
 from ledger.services.record_trades import record_executions
-from ledger.types import NewExecution, Recorded
+from ledger.types import NewExecution, Rebuilt, Recorded
 from tests.fixtures import Cast, make_bot
 
 SCOPE = system_scope("tests")
@@ -79,8 +79,13 @@ def cash(bot: UUID) -> D:
 def assert_adds_up(*bots: UUID) -> None:
     """Nothing that is kept differs from what follows from the trades."""
     for bot in bots:
-        rebuilt = rebuild_books(scope=SCOPE, bot_id=bot, now=NOW, is_dry_run=True)
-        assert rebuilt.differences == ()
+        for size in (rebuild_books.PAGE, 2):
+            with mock.patch.object(rebuild_books, "PAGE", size):
+                assert rebuild(bot, is_dry_run=True).differences == ()
+
+
+def rebuild(bot: UUID, *, is_dry_run: bool = False) -> Rebuilt:
+    return rebuild_books.rebuild_books(scope=SCOPE, bot_id=bot, now=NOW, is_dry_run=is_dry_run)
 
 
 def test_keeps_trade_position_and_cash_together(cast):
@@ -234,14 +239,14 @@ def test_says_what_differs_from_the_trades_and_puts_it_right(cast):
         cursor.execute("UPDATE trades SET pnl = 11 WHERE exchange_trade_id = 't2'")
         cursor.execute("UPDATE positions SET realized_pnl = 31")
         cursor.execute("UPDATE bot_accounts SET cash_flow = 5")
-    found = rebuild_books(scope=SCOPE, bot_id=cast.acme_bot, now=NOW, is_dry_run=True)
+    found = rebuild(cast.acme_bot, is_dry_run=True)
     assert {(one.table, one.column, one.stored, one.computed) for one in found.differences} == {
         ("trades", "pnl", "11", "10"),
         ("positions", "realized_pnl", "31", "30"),
         ("bot_accounts", "cash_flow", "5", "30"),
     }
     assert not found.is_repaired and pnls() == [None, 11, 20]
-    assert rebuild_books(scope=SCOPE, bot_id=cast.acme_bot, now=NOW).is_repaired
+    assert rebuild(cast.acme_bot).is_repaired
     assert pnls() == [None, 10, 20] and cash(cast.acme_bot) == 30
     assert_adds_up(cast.acme_bot)
 

@@ -41,6 +41,7 @@ class DemoBot:
     mean_interval_s: float = 5.0
     kind: str = "external"  # or hummingbot: deployed through the sandbox's Hummingbot
     is_started: bool = True
+    capital: str | None = "10000"  # without one there is no equity and no rank by return
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ CLIENTS = (
             DemoBot("Lynk ETH Maker", "ETH/USDT"),
             DemoBot("Lynk SOL Maker", "SOL/USDT", life="dies"),
             DemoBot("Lynk Alt Basket", "XRP/USDT", exchange="binance", life="slows"),
-            DemoBot("Lynk Doge Night", "DOGE/USDT", exchange="binance", mean_interval_s=9),
+            DemoBot("Lynk Doge Night", "DOGE/USDT", exchange="binance", mean_interval_s=9, capital=None),
         ),
     ),
     DemoClient(
@@ -199,6 +200,8 @@ class Demo:
                 "runtime_kind": bot.kind,
             },
         )
+        if bot.capital and bot.is_started:
+            self._call("PUT", f"/api/v2/bots/{made['id']}/account", {"allocated_capital": bot.capital})
         return str(made["id"])
 
     def _start_deployed(self, bot: DemoBot, bot_id: str) -> None:

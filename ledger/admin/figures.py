@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import DropdownFilter
@@ -13,7 +13,7 @@ from unfold.decorators import display
 
 from clients.admin_base import badge
 from ledger.admin.lists import BotChooser, Days, LedgerFacts
-from ledger.admin.shown import amount, bot_link, exact, figure, instant, moment, plain, ratio
+from ledger.admin.shown import amount, bot_link, exact, figure, instant, moment, plain, ratio, rounded
 from ledger.admin.trades import SymbolFilter
 from ledger.models import BotFee, BotTradeHour, LeaderboardEntry
 from ledger.rules.words import Mode, Period
@@ -84,7 +84,7 @@ class ModeFilter(_Choice):
 class LeaderboardEntryAdmin(LedgerFacts):
     """Four lines a bot; small enough to be sorted as one likes."""
 
-    ordering = ("period", "mode", "-return_pct", "bot")
+    ordering = ("period", "mode", F("return_pct").desc(nulls_last=True), "bot")
     sortable_by = ("is_ranked", "total_trades", "closed_trades")
     list_display = (
         bot_link,
@@ -94,7 +94,7 @@ class LeaderboardEntryAdmin(LedgerFacts):
         "interval",
         amount("total_pnl", "realised", gain=True),
         ratio("win_rate"),
-        amount("sharpe_ratio", "Sharpe"),
+        rounded("sharpe_ratio", "Sharpe"),
         ratio("max_drawdown", "drawdown"),
         "closed_trades",
         moment("updated_at", "updated"),

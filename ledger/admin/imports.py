@@ -10,11 +10,12 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
-from clients.admin_base import NOTHING, FactsAdmin, badge
+from clients.admin_base import NOTHING, badge
 from ledger.admin.lists import BotChooser, LedgerFacts, as_uuid
-from ledger.admin.shown import document, indented, instant, json_document, linked, moment, report
+from ledger.admin.shown import document, identifier, indented, instant, json_document, linked, moment, report
 from ledger.models import ArenaImport, KeptDocument
 from ledger.rules.words import ImportStatus
 
@@ -23,7 +24,7 @@ PARSED_AT_MOST = 1_000_000
 
 
 @admin.register(ArenaImport)
-class ArenaImportAdmin(FactsAdmin):
+class ArenaImportAdmin(LedgerFacts):
     list_display = (
         "origin",
         "source",
@@ -32,7 +33,8 @@ class ArenaImportAdmin(FactsAdmin):
         moment("finished_at", "finished"),
         "error",
     )
-    list_filter = ("status",)
+    list_filter = (("status", ChoicesDropdownFilter),)
+    list_select_related: tuple[str, ...] = ()
     search_fields = ("origin", "source", "digest__exact")
     ordering = ("-started_at",)
     fieldsets = (
@@ -43,14 +45,14 @@ class ArenaImportAdmin(FactsAdmin):
                     ("origin", "source"),
                     ("state", "error"),
                     (instant("started_at"), instant("finished_at")),
-                    ("id", "digest"),
+                    ("id", identifier("digest")),
                     "told",
                     "progressed",
                 )
             },
         ),
     )
-    readonly_fields = (instant("started_at"), instant("finished_at"), "state", "told", "progressed")
+    get_search_results = admin.ModelAdmin.get_search_results  # few rows: words may be looked for
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ArenaImport]:
         rows: QuerySet[ArenaImport] = super().get_queryset(request)

@@ -38,7 +38,7 @@ class LedgerFacts(FactsAdmin):
     """Facts of the ledger. Without a bot a list is in the order of its primary key, which grows with time; of one bot it
     is in the order of that bot's index. Columns are never sorted by, since few have an index."""
 
-    ordering: tuple[str, ...] = ("-id",)
+    ordering: tuple[Any, ...] = ("-id",)
     ordering_of_bot: tuple[str, ...] = ()
     at = ""
     list_select_related: tuple[str, ...] = ("bot",)
@@ -51,7 +51,7 @@ class LedgerFacts(FactsAdmin):
         if cls.fieldsets:
             cls.readonly_fields = tuple(flatten_fieldsets(cls.fieldsets))  # Django wants to be told of what is no field
 
-    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+    def get_ordering(self, request: HttpRequest) -> tuple[Any, ...]:
         return self.ordering_of_bot if self.ordering_of_bot and chosen_bot(request) else self.ordering
 
     def get_search_results(

@@ -16,7 +16,7 @@ from clients.admin_base import NOTHING, ago
 from ground.http import to_wire
 
 Column = Callable[[Any], SafeString | str]
-DECIMALS = 8
+SIGNIFICANT = 8
 LONGEST = 100_000  # characters of a prompt or a document that a page shows
 MOST_ROWS = 200
 
@@ -31,11 +31,8 @@ def plain(value: Decimal | None) -> str:
 
 
 def short(value: Decimal | None) -> str:
-    """A number for a list: eight decimals, or four digits of one that is smaller than that."""
-    if not value:
-        return plain(value)
-    decimals = DECIMALS if abs(value) >= Decimal("0.0001") else 3 - value.adjusted()
-    return plain(round(value, decimals))
+    """A number for a list: eight digits, or more where that would cut a cent."""
+    return plain(round(value, max(2, SIGNIFICANT - 1 - value.adjusted()))) if value else plain(value)
 
 
 def figure(value: Decimal | None, *, gain: bool = False) -> SafeString | str:
@@ -55,6 +52,11 @@ def percent(ratio: Decimal | None) -> str:
 def amount(name: str, label: str = "", *, gain: bool = False) -> Column:
     """A column of a list: an amount, shortened."""
     return _column(name, label, lambda value: figure(value, gain=gain))
+
+
+def rounded(name: str, label: str = "", *, places: int = 2) -> Column:
+    """A column of a list: a statistic, to a few decimals."""
+    return _column(name, label, lambda value: plain(value if value is None else round(value, places)))
 
 
 def exact(name: str, label: str = "", *, unit: str = "") -> Column:
@@ -96,7 +98,8 @@ def link(name: str, label: str = "", *, page: str = "") -> Column:
     def show(row: Any) -> SafeString | str:
         value = getattr(row, f"{name}_id")
         options = row._meta.get_field(name).related_model._meta
-        return linked(page or f"{options.app_label}_{options.model_name}", value, str(value)[:13])
+        shown = linked(page or f"{options.app_label}_{options.model_name}", value, str(value)[:13])
+        return format_html('<span class="bridge-when">{}</span>', shown)
 
     return _named(show, name)
 
@@ -110,6 +113,11 @@ def linked(page: str, value: Any, text: str) -> SafeString | str:
     except NoReverseMatch:
         return text
     return format_html('<a class="bridge-link" href="{}">{}</a>', address, text)
+
+
+def identifier(name: str, label: str = "") -> Column:
+    """A long word that may be broken anywhere."""
+    return _column(name, label, lambda value: format_html('<span class="bridge-breaks">{}</span>', value or NOTHING))
 
 
 @display(description="bot")

@@ -174,7 +174,8 @@ class TradeAdmin(LedgerFacts):
 
     @display(description="what")
     def what(self, trade: Trade) -> SafeString:
-        return format_html("{} {}", side_badge(trade.side), badge(f"{trade.trade_type} {trade.action}", "grey"))
+        did = badge(f"{trade.trade_type} {trade.action}", "grey")
+        return format_html('<span class="bridge-when">{} {}</span>', side_badge(trade.side), did)
 
     @display(description="pnl")
     def profit(self, trade: Trade) -> SafeString | str:
@@ -185,8 +186,10 @@ class TradeAdmin(LedgerFacts):
         return NOTHING if trade.pnl is None else f"{plain(trade.pnl)} {trade.currency}"
 
     @display(description="fee")
-    def fee_paid(self, trade: Trade) -> str:
-        return NOTHING if trade.fee is None else f"{short(trade.fee)} {trade.fee_currency}".strip()
+    def fee_paid(self, trade: Trade) -> SafeString | str:
+        if trade.fee is None:
+            return NOTHING
+        return format_html('<span class="bridge-when">{} {}</span>', short(trade.fee), trade.fee_currency)
 
     @display(description="cause")
     def why(self, trade: Trade) -> SafeString:

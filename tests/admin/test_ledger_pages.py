@@ -174,7 +174,7 @@ def test_lists_are_narrowed_by_bot_client_day_and_word(ledger: HttpClient, cast:
 
 def test_amounts_are_shown_without_their_zeros(ledger: HttpClient) -> None:
     page = _body(ledger, _list(Trade))
-    assert ">65,432.1<" in page and ">0.0000001235<" in page and 'title="0.000000123456"' in page
+    assert ">65,432.1<" in page and ">0.000000123456<" in page and 'title="0.000000123456"' in page
     assert 'class="bridge-figure bridge-loss" title="-5.25">-5.25<' in page
     assert not re.search(r"\d\.\d*0000000", page)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import structlog
@@ -76,7 +77,8 @@ def stream_csv(scope: Scope, rows: QuerySet[Any]) -> Iterator[bytes]:
     """The rows as CSV with a header, in the order of their primary key, read in one statement as ``scope`` may see them."""
     with scope.transaction(), connections[current_alias()].cursor() as cursor:
         cursor.execute(WRITTEN_ALIKE)
-        yield from copied_blocks(cursor, _statement(rows), CSV_WITH_HEADER)
+        with closing(copied_blocks(cursor, _statement(rows), CSV_WITH_HEADER)) as blocks:
+            yield from blocks
 
 
 def _statement(rows: QuerySet[Any]) -> sql.Composable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
@@ -87,7 +87,8 @@ def _add(writer: BackupWriter, cursor: CursorWrapper, table: Table, client_id: U
     columns = table.stored(numbered=client_id is None)
     query = select(table, columns, client_id=client_id, ordered=client_id is not None)
     numbers = _last_number(cursor, table) if client_id is None else None
-    return writer.add(table.name, columns, copied_blocks(cursor, query), numbers=numbers)
+    with closing(copied_blocks(cursor, query)) as blocks:
+        return writer.add(table.name, columns, blocks, numbers=numbers)
 
 
 def _last_number(cursor: CursorWrapper, table: Table) -> int | None:

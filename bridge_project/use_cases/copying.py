@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from typing import Any
 from uuid import UUID
 
@@ -40,8 +41,11 @@ def select(
     return sql.SQL(" ").join(parts)
 
 
-def copied_rows(cursor: CursorWrapper, query: sql.Composable, options: str = "") -> Iterator[bytes]:
-    """The rows of a query in COPY's form, one at a time: the server sends each as a message of its own."""
+def copied_rows(cursor: CursorWrapper, query: sql.Composable, options: str = "") -> Generator[bytes]:
+    """The rows of a query in COPY's form, one at a time: the server sends each as a message of its own.
+
+    Whoever may stop before the end must close it (``contextlib.closing``): an open COPY holds up its connection for ever.
+    """
     statement = sql.SQL("COPY ({}) TO STDOUT {}").format(query, sql.SQL(options))
     with cursor.db.wrap_database_errors, cursor.copy(statement) as copy:
         for row in copy:
@@ -50,14 +54,15 @@ def copied_rows(cursor: CursorWrapper, query: sql.Composable, options: str = "")
 
 def copied_blocks(
     cursor: CursorWrapper, query: sql.Composable, options: str = "", *, size: int = BLOCK_BYTES
-) -> Iterator[bytes]:
-    """The same in blocks of whole rows."""
+) -> Generator[bytes]:
+    """The same in blocks of whole rows. To be closed as well."""
     block = bytearray()
-    for row in copied_rows(cursor, query, options):
-        block += row
-        if len(block) >= size:
-            yield bytes(block)
-            block.clear()
+    with closing(copied_rows(cursor, query, options)) as rows:
+        for row in rows:
+            block += row
+            if len(block) >= size:
+                yield bytes(block)
+                block.clear()
     if block:
         yield bytes(block)
 

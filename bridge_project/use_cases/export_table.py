@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from enum import StrEnum
 from typing import IO
 from uuid import UUID
@@ -41,9 +42,13 @@ def export_table(
         columns = found.shown()
         query = select(found, [column.name for column in columns], client_id=client_id, ordered=True)
         if form is ExportFormat.CSV:
-            return _written(out, copied_rows(cursor, query, CSV_WITH_HEADER)) - 1
-        with ParquetFile(out, columns) as file:
-            for block in copied_blocks(cursor, query, CSV, size=file.group_bytes):
+            with closing(copied_rows(cursor, query, CSV_WITH_HEADER)) as rows:
+                return _written(out, rows) - 1
+        with (
+            ParquetFile(out, columns) as file,
+            closing(copied_blocks(cursor, query, CSV, size=file.group_bytes)) as blocks,
+        ):
+            for block in blocks:
                 file.add(block)
             return file.rows
 

@@ -18,6 +18,7 @@ from bots.models import Bot
 from bridge_project.use_cases.tables import tables_to_keep
 from clients.admin_base import SettingsAdmin
 from clients.models import Client
+from ground.scope import current_scope
 from tests.fixtures import Cast, make_bot
 
 
@@ -82,3 +83,16 @@ def _download(http: HttpClient, address: str) -> str:
     answer = http.get(address)
     assert answer.status_code == 200, address
     return b"".join(answer.streaming_content).decode()
+
+
+def test_a_download_that_is_broken_off_leaves_nothing_open(cast: Cast, desk: HttpClient) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO audit_log (table_name, row_id, action, actor, reason) "
+            "SELECT 'bots', i, 'UPDATE', 'tests', repeat('x', 1000) FROM generate_series(1, 5000) i"
+        )
+    answer = desk.get("/admin/clients/auditentry/export_csv/")
+    assert next(iter(answer.streaming_content))
+    answer.close()
+    assert current_scope() is None
+    assert len(read(_download(desk, "/admin/bots/bot/export_csv/"))) == 2

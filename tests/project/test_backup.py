@@ -270,11 +270,17 @@ def test_a_backup_that_fails_leaves_no_file_and_keeps_the_old_one(
     with pytest.raises(CommandError, match="exists already"):
         backup(file)
 
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
+    def full(_: object, table: str, __: object, blocks: Iterator[bytes], **___: object) -> None:
+        assert next(blocks)
+        raise OSError(28, "No space left on device")  # with more rows on their way
 
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO audit_log (table_name, row_id, action, actor, reason) "
+            "SELECT 'bots', i, 'UPDATE', 'tests', repeat('x', 1000) FROM generate_series(1, 5000) i"
+        )
     with monkeypatch.context() as patched:
-        patched.setattr("bridge_project.use_cases.backup._add", full)
+        patched.setattr("bridge_project.use_cases.backup_file.BackupWriter.add", full)
         with pytest.raises(CommandError, match="No space left"):
             backup(file, "--replace")
     assert file.read_bytes() == old and os.listdir(file.parent).count(".bridge.backup.part") == 0

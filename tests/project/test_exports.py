@@ -19,6 +19,7 @@ from django.db import connection
 from django.utils import timezone
 
 from bots.models import BotStats
+from bridge_project.use_cases.export_table import export_table
 from bridge_project.use_cases.tables import NOT_EXPORTED, encrypted_columns, tables_to_keep
 from clients.models import ApiKey
 from health.models import BotHealthLog
@@ -106,6 +107,19 @@ def test_a_file_is_private_whole_and_not_overwritten(world: Cast, tmp_path: Path
     assert os.listdir(tmp_path) == ["bots.csv"]
 
 
+def test_a_reader_that_has_seen_enough_ends_the_export(world: Cast) -> None:
+    class Head(io.BytesIO):
+        def write(self, raw: Any) -> int:
+            if self.tell():
+                raise BrokenPipeError
+            return super().write(raw)
+
+    _many_logs(world)
+    with pytest.raises(BrokenPipeError):
+        export_table(table="bot_health_logs", out=Head())
+    assert BotHealthLog.objects.count() > 5000, "the connection goes on"
+
+
 def test_parquet_holds_the_same_with_types(world: Cast, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     pyarrow = pytest.importorskip("pyarrow", reason="pyarrow, an extra, is not installed")
     parquet = pytest.importorskip("pyarrow.parquet")
@@ -134,6 +148,15 @@ def test_without_pyarrow_a_sentence_says_what_to_install(
     with pytest.raises(CommandError, match="pip install 'pyarrow>=17'"):
         call_command("export_table", "bots", "--format", "parquet", "--output", str(tmp_path / "bots.parquet"))
     assert os.listdir(tmp_path) == []
+
+
+def _many_logs(world: Cast) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO bot_health_logs (bot_id, client_id, checked_at, new_status, reason, actor, evidence) "
+            "SELECT %s, %s, now(), 'healthy', repeat('x', 500), 'tests', '[]' FROM generate_series(1, 5000)",
+            [world.acme_bot, world.acme],
+        )
 
 
 def _tables_of_clients() -> set[str]:

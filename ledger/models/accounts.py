@@ -25,6 +25,9 @@ class BotAccount(models.Model):
     mode = words(Mode)
     currency = models.CharField(max_length=20, help_text="In which all its money is counted: the pair's quote.")
     allocated_capital = money("What it started with; empty: not known, so no equity and no return.", null=True)
+    capital_changed_at = models.DateTimeField(
+        null=True, editable=False, help_text="Kept by a trigger. Boards do not compare equity across it."
+    )
     cash_flow = money("What left and came back since then.", default=0)
     balance = models.GeneratedField(
         expression=F("allocated_capital") + F("cash_flow"),

@@ -105,7 +105,9 @@ class LeaderboardEntry(models.Model):
     is_ranked = models.BooleanField(default=False, help_text="Ranks themselves are given within what a caller may see.")
     unranked_reason = models.CharField(max_length=200, blank=True, default="")
     since_at = models.DateTimeField(null=True, help_text="Where its figures begin.")
+    start_value = money("With what equity it began there: over all time, with its capital.", null=True)
     equity = money(null=True)
+    equity_at = models.DateTimeField(null=True)
     total_pnl = money("Realised in the period.", default=0)
     return_pct = ratio("Change of equity, in percent.")
     total_trades = models.BigIntegerField(default=0)
@@ -123,6 +125,9 @@ class LeaderboardEntry(models.Model):
     return_high_pct = ratio("Its upper end.")
     is_distinguishable = models.BooleanField(null=True, help_text="From doing nothing: the interval excludes 0.")
     interval_at = models.DateTimeField(null=True)
+    carried_to = models.DateTimeField(null=True, help_text="The full hour before which nothing is looked at again.")
+    carried_peak = money("The highest equity until then.", null=True)
+    carried_fall = ratio("The deepest fall until then.")
     updated_at = models.DateTimeField()
 
     class Meta:

@@ -20,7 +20,7 @@ from ledger.rules.words import Action, Cause, PositionStatus
 
 # What belongs to a book: executions of an exchange, and the positions that follow from them (imported ones do not).
 OWN_TRADES = "t.mode = 'live' AND t.exchange_trade_id <> ''"
-OWN_POSITIONS = "p.mode = 'live' AND p.source_id = ''"
+OWN_POSITIONS = "p.mode = 'live' AND p.source = ''"
 _BOOKS = "jsonb_to_recordset(%(books)s::jsonb) AS b(bot_id uuid, market_type text, symbol text, since timestamptz)"
 
 _TRADE_COLUMNS = """
@@ -40,7 +40,7 @@ _POSITION = """
            p.id, p.connector_id, p.opened_at, p.closed_at, p.close_cause, p.position_type, p.leverage, p.opened_quantity,
            p.closed_quantity, p.basis_quantity, p.basis_cost, p.basis_entry_fees, p.realized_exact, p.exit_notional,
            p.peak_size, p.mark_price, p.marked_at, p.status, p.entry_price, p.exit_price, p.size, p.basis_fees,
-           p.realized_pnl, p.unrealized_pnl, p.source_id
+           p.realized_pnl, p.unrealized_pnl, p.source
 """
 OPEN_POSITIONS = f"""
     SELECT b.bot_id, b.market_type, b.symbol, {_POSITION} FROM {_BOOKS}
@@ -56,7 +56,8 @@ POSITIONS_SINCE = f"""
 TRADES_PAGE = f"""
     SELECT {_TRADE_COLUMNS} FROM trades t
      WHERE t.bot_id = %(bot)s AND t.market_type = %(market)s AND t.symbol = %(symbol)s AND {OWN_TRADES}
-       AND t.executed_at > coalesce(%(after)s::timestamptz, '-infinity') AND t.executed_at <= coalesce(%(until)s::timestamptz, 'infinity')
+       AND t.executed_at > coalesce(%(after)s::timestamptz, '-infinity')
+       AND t.executed_at <= coalesce(%(until)s::timestamptz, 'infinity')
 """  # noqa: S608 - made of constants
 PAGE_END = f"""
     SELECT t.executed_at FROM trades t
@@ -66,7 +67,8 @@ PAGE_END = f"""
 POSITIONS_PAGE = f"""
     SELECT {_POSITION} FROM positions p
      WHERE p.bot_id = %(bot)s AND p.market_type = %(market)s AND p.symbol = %(symbol)s AND {OWN_POSITIONS}
-       AND p.opened_at > coalesce(%(after)s::timestamptz, '-infinity') AND p.opened_at <= coalesce(%(until)s::timestamptz, 'infinity')
+       AND p.opened_at > coalesce(%(after)s::timestamptz, '-infinity')
+       AND p.opened_at <= coalesce(%(until)s::timestamptz, 'infinity')
 """  # noqa: S608 - made of constants
 
 

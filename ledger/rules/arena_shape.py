@@ -7,7 +7,7 @@ round trip is exact by construction, whatever an old system wrote, and a column 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
@@ -21,6 +21,9 @@ Amount = Decimal | int | str | None
 AUDIT = "audit"  # {"action": "LONG", "side": "entry", "price": 2.45, ...}
 POSITION = "position"  # {"type": "LONG", "entryPrice": 2.45, "exitPrice": 0, ...}: an exit price of 0 means still open
 OPEN_CLOSE = "open_close"  # {"trade_type": "LONG", "action": "OPEN", "price": 2.45, ...}
+
+LIVING = frozenset({"entryPrice", "size", "leverage", "pnl", "stopLoss", "takeProfit", "liquidationPrice"})
+"""The amounts of an open position that change while it is open."""
 
 _STORED = Decimal("1e-18")
 _WIDE = Context(prec=80)
@@ -109,18 +112,18 @@ def leftover(original: Mapping[str, Any], shaped: Shape, *, form: str = AUDIT) -
     return extra or None
 
 
-def restored(shaped: Shape, extra: Mapping[str, Any] | None, *, can_change: bool = False) -> Shape:
-    """The original again. ``can_change``: of rows that live on, such as open positions: where a column says something
-    else than what was left over for it, the column is right."""
+def restored(shaped: Shape, extra: Mapping[str, Any] | None, *, can_change: Collection[str] = ()) -> Shape:
+    """The original again. ``can_change``: keys of amounts that live on, as those of open positions do: where the column says
+    something else than what was left over for it, the column is right."""
     if not extra:
         return shaped
     absent = extra.get("without", ())
     found = {key: value for key, value in shaped.items() if key not in absent}
     for key, value in extra.get("with", {}).items():
-        if not can_change or key not in found or _reads_as(value, found[key]):
+        if key not in can_change or key not in found or _reads_as(value, found[key]):
             found[key] = value
     for key, text in extra.get("text", {}).items():
-        if not can_change or key not in found:
+        if key not in can_change or key not in found:
             found[key] = JsonText(text)
     return found
 

@@ -16,6 +16,7 @@ from ground.scope import current_alias
 from ground.sql import fetch_all, fetch_one
 from ledger.rules.arena_shape import (
     AUDIT,
+    LIVING,
     Number,
     Shape,
     exact_value,
@@ -39,14 +40,14 @@ _BOTS = """
            coalesce((SELECT nullif(c.source_id, '') FROM clients c WHERE c.id = b.client_id), b.client_id::text),
            (SELECT a.mode FROM bot_accounts a WHERE a.bot_id = b.id)
       FROM bots b LEFT JOIN kept_documents d
-        ON d.bot_id = b.id AND d.client_id = b.client_id AND d.source = %(source)s AND d.kind = 'bot' AND d.key = ''
+        ON d.bot_id = b.id AND d.client_id = b.client_id AND d.source = %(source)s AND d.kind = 'place'
      WHERE b.retired_at IS NULL AND (%(client)s::uuid IS NULL OR b.client_id = %(client)s)
        AND (b.source = %(source)s OR d.id IS NOT NULL
             OR (b.source = '' AND b.runtime_kind = 'arena' AND %(source)s = %(default)s))
      ORDER BY d.rank NULLS LAST, b.created_at, b.id
 """
 _DOCUMENTS = """
-    SELECT key, id FROM kept_documents WHERE source = %s AND kind = %s AND bot_id IS NOT DISTINCT FROM %s AND key <> ''
+    SELECT key, id FROM kept_documents WHERE source = %s AND kind = %s AND bot_id IS NOT DISTINCT FROM %s
      ORDER BY rank, key
 """
 _MS = "trunc(extract(epoch FROM {0}) * 1000)::bigint::text"
@@ -212,7 +213,7 @@ def _positions(bot_id: UUID) -> Iterator[str]:
             leverage=Number(leverage), pnl=_number(pnl), stop_loss=_number(stop), take_profit=_number(take),
             liquidation_price=_number(end),
         )  # fmt: skip
-        yield written(restored(shape, exact_value(extra) if extra else None, can_change=True))
+        yield written(restored(shape, exact_value(extra) if extra else None, can_change=LIVING))
 
 
 def _rows(query: str, bot_id: UUID) -> Iterator[tuple[Any, ...]]:

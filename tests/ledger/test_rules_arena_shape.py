@@ -56,11 +56,11 @@ def test_any_original_comes_back_from_columns_and_what_was_left_over(original: d
 def test_a_column_that_changed_is_right_and_one_that_did_not_keeps_the_old_spelling() -> None:
     original = exact_value('{"stopLoss": "44800.0", "pnl": 1.00000000000000000019, "whim": 1.50}')
     extra = leftover(original, {"stopLoss": Decimal(44800), "pnl": Decimal(1)})
-    assert written(restored({"stopLoss": Decimal("44800.00"), "pnl": Decimal(1)}, extra, can_change=True)) == written(
-        original
-    )
+    assert written(
+        restored({"stopLoss": Decimal("44800.00"), "pnl": Decimal(1)}, extra, can_change=arena_shape.LIVING)
+    ) == written(original)
     moved = {"stopLoss": Decimal(44900), "pnl": Decimal(2)}
-    assert written(restored(moved, extra, can_change=True)) == '{"stopLoss":44900,"pnl":2,"whim":1.50}'
+    assert written(restored(moved, extra, can_change=arena_shape.LIVING)) == '{"stopLoss":44900,"pnl":2,"whim":1.50}'
 
 
 def _is_strict_json(text: str) -> bool:

@@ -153,11 +153,11 @@ _UPSERT = """
     ON CONFLICT ON CONSTRAINT kept_documents_key DO UPDATE SET body = excluded.body, rank = excluded.rank
      WHERE (k.body, k.rank) IS DISTINCT FROM (excluded.body, excluded.rank)
 """
-# Every key of a bot and of its portfolio, word for word; the document without a key says the bot's place in the state.
+# Every key of a bot and of its portfolio, word for word; the rank of its ``place`` is the bot's in the state.
 BOT_DOCUMENTS = f"""
     INSERT INTO kept_documents AS k (id, client_id, bot_id, source, kind, key, body, rank)
     SELECT gen_random_uuid(), b.client_id, b.bot_id, %(source)s,
-           CASE f.section WHEN 'portfolio_field' THEN 'portfolio' ELSE 'bot' END, f.key, f.raw,
+           CASE f.section WHEN 'portfolio_field' THEN 'portfolio' WHEN 'bot' THEN 'place' ELSE 'bot' END, f.key, f.raw,
            CASE WHEN f.section = 'bot' THEN f.bot
                 ELSE row_number() OVER (PARTITION BY f.bot, f.section ORDER BY f.seq) - 1 END
       FROM arena_staging_fields f JOIN arena_bots b ON b.index = f.bot

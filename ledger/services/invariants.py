@@ -1,6 +1,6 @@
 """What must always hold in the ledger, each as statements that yield what breaks it.
 
-``%(bot)s`` NULL means every bot, ``%(now)s`` is the moment of looking. A statement yields ``client_id, bot_id, place (a
+``%(bot)s`` NULL means every bot, ``%(now)s`` is the moment of looking, ``%(hours_from)s`` as in ``recomputed``. A statement yields ``client_id, bot_id, place (a
 table), row_id, field, expected, found``, one line a break. Statistics have their own statements in ``recomputed``.
 """
 
@@ -44,7 +44,8 @@ _BALANCE = f"""
      WHERE {OF_BOT.format("a")} AND a.cash_flow <> x.expected
 """  # noqa: S608 - made of constants
 
-# Each position against its own trades. A quotient's last digits depend on how many were kept on the way.
+# Each position against its own trades. A quotient's last digits depend on how many were kept on the way. An imported one
+# that the old system named is as it was told there: its orders may say another size, or have not come.
 _POSITIONS = f"""
     SELECT p.client_id, p.bot_id, 'positions' AS place, p.id::text AS row_id, v.field, bridge_number(v.expected) AS expected,
            bridge_number(v.found) AS found
@@ -53,8 +54,9 @@ _POSITIONS = f"""
                    FROM recomputed_positions GROUP BY position_id) t ON t.position_id = p.id
      CROSS JOIN LATERAL (VALUES
            ('realized_pnl', coalesce(t.pnl, 0), p.realized_pnl, 0),
-           ('closed_quantity', coalesce(t.closed, 0), p.closed_quantity, 1e-15),
-           ('opened_quantity', CASE WHEN p.mode = 'paper' THEN t.entered END, p.opened_quantity, 1e-15)
+           ('closed_quantity', CASE WHEN p.source_id = '' THEN coalesce(t.closed, 0) END, p.closed_quantity, 1e-15),
+           ('opened_quantity', CASE WHEN p.source_id = '' AND (p.mode = 'paper' OR p.source <> '') THEN t.entered END,
+            p.opened_quantity, 1e-15)
            ) v (field, expected, found, slack)
      WHERE {OF_BOT.format("p")} AND abs(v.expected - v.found) > v.slack
 """  # noqa: S608 - made of constants
@@ -64,8 +66,8 @@ _BOOKS = f"""
            'opened_quantity of all of ' || b.market_type || ' ' || b.symbol AS field, bridge_number(b.expected) AS expected,
            bridge_number(b.opened) AS found
       FROM (SELECT p.client_id, p.bot_id, p.market_type, p.symbol,
-                   coalesce(sum(p.opened_quantity) FILTER (WHERE p.source_id = ''), 0) AS opened,
-                   coalesce(sum(t.entered) FILTER (WHERE p.source_id = ''), 0) + coalesce(sum(t.turned), 0) AS expected,
+                   coalesce(sum(p.opened_quantity) FILTER (WHERE p.source = ''), 0) AS opened,
+                   coalesce(sum(t.entered) FILTER (WHERE p.source = ''), 0) + coalesce(sum(t.turned), 0) AS expected,
                    (array_agg(p.id ORDER BY p.opened_at DESC, p.id DESC))[1] AS newest
               FROM positions p
               LEFT JOIN (SELECT position_id, sum(entered) AS entered, sum(turned) AS turned
@@ -79,7 +81,7 @@ _OVERLAPS = f"""
            'not before ' || coalesce(bridge_iso(x.until), 'the close of the one before') AS expected,
            bridge_iso(x.opened_at) AS found
       FROM (SELECT p.*, lag(p.closed_at) OVER w AS until, lag(p.id) OVER w IS NOT NULL AS is_next
-              FROM positions p WHERE p.mode = 'live' AND p.source_id = '' AND {OF_BOT.format("p")}
+              FROM positions p WHERE p.mode = 'live' AND p.source = '' AND {OF_BOT.format("p")}
             WINDOW w AS (PARTITION BY p.bot_id, p.market_type, p.symbol ORDER BY p.opened_at, p.closed_at)) x
      WHERE x.is_next AND (x.until IS NULL OR x.until > x.opened_at)
 """  # noqa: S608 - made of constants

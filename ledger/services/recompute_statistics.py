@@ -12,6 +12,7 @@ from ground.scope import Scope
 from ground.snapshot import one_snapshot
 from ground.sql import fetch_all, fetch_one, run
 from ledger.services.recomputed import COMPARE, PREPARE, REPAIR
+from ledger.services.thin_snapshots import hours_from
 
 SHOWN_PER_BOT = 1000
 _DIFFERENCES = """
@@ -73,7 +74,7 @@ def recompute_statistics(
 
 def _compare(bot_id: UUID | None, *, now: datetime) -> list[Differing]:
     """Within a transaction. The sums over all trades are made first; they go with it."""
-    params = {"bot": bot_id, "now": now, "shown": SHOWN_PER_BOT}
+    params = {"bot": bot_id, "hours_from": hours_from(now), "shown": SHOWN_PER_BOT}
     run("SET LOCAL work_mem = '64MB'")
     for statement in PREPARE:
         run(statement, params)
@@ -88,7 +89,7 @@ def _repair(scope: Scope, bot_id: UUID, *, now: datetime) -> Differing:
     """Whoever writes trades or positions of a bot locks its account first; decisions and snapshots wait for its rows of
     figures. What is compared again under these locks is what is made right."""
     with scope.transaction(reason="statistics repaired"):
-        params = {"bot": bot_id, "now": now}
+        params = {"bot": bot_id}
         run("SELECT 1 FROM bot_accounts WHERE bot_id = %(bot)s FOR UPDATE", params)
         run("SELECT 1 FROM bot_stats WHERE bot_id = %(bot)s FOR UPDATE", params)
         run("SELECT 1 FROM bot_equity_buckets WHERE bot_id = %(bot)s ORDER BY span, start_at FOR UPDATE", params)

@@ -1,13 +1,11 @@
 """The statistics once more, from the rows: SQL that adds them up, compares, and repairs.
 
 Figures that triggers keep are held against what one pass over the facts gives. ``%(bot)s`` NULL means every bot,
-``%(now)s`` says what may have been thinned away. Each comparison yields ``client_id, bot_id, place (a table), row_id,
-field, expected, found``, one line a difference.
+``%(hours_from)s`` is since when thinning has taken no hours away. Each comparison yields ``client_id, bot_id, place (a
+table), row_id, field, expected, found``, one line a difference.
 """
 
 from __future__ import annotations
-
-from ledger.services.thin_snapshots import KEEP_HOUR_BUCKETS
 
 OF_BOT = "(%(bot)s::uuid IS NULL OR {0}.bot_id = %(bot)s)"
 
@@ -96,8 +94,6 @@ _EQUITY_DAYS = f"""
      GROUP BY x.bot_id, x.client_id, x.day_at
 """  # noqa: S608 - made of constants
 _EQUITY_FIELDS = ("first_at", "first_value", "last_at", "last_value", "high", "low", "max_drawdown", "snapshots")
-# A day less than the oldest hour that thinning leaves.
-_HOURS_KEPT_FROM = f"%(now)s - interval '{KEEP_HOUR_BUCKETS.days - 1} days'"
 # A quotient's last digit depends on how many of them were kept on the way.
 _SAME_EQUITY = (
     "ROW(r.first_at, r.first_value, r.last_at, r.last_value, r.high, r.low) "
@@ -177,9 +173,9 @@ COMPARE = {
         row="coalesce(r.bot_id, s.bot_id)::text",
         fields=_STAT_FIELDS,
     ),
-    "hours of equity": _equity_differences(_EQUITY_HOURS, "hour", is_due=f"r.start_at >= {_HOURS_KEPT_FROM}"),
+    "hours of equity": _equity_differences(_EQUITY_HOURS, "hour", is_due="r.start_at >= %(hours_from)s"),
     "days of equity": _equity_differences(
-        _EQUITY_DAYS, "day", is_due=f"coalesce(r.start_at, e.start_at) >= {_HOURS_KEPT_FROM}"
+        _EQUITY_DAYS, "day", is_due="coalesce(r.start_at, e.start_at) >= %(hours_from)s"
     ),
 }
 

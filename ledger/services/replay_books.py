@@ -18,6 +18,7 @@ from ledger.rules.books import Booked, Fact, Held, Stored, book, position_id, st
 from ledger.rules.pnl import WIDE, FeeTooLarge
 from ledger.rules.words import Cause
 from ledger.services.book_rows import (
+    DERIVED,
     OWN_POSITIONS,
     OWN_TRADES,
     BookKey,
@@ -52,7 +53,7 @@ _CHOOSE = f"""
 _EXECUTION = """t.id, t.exchange_trade_id, t.executed_at, t.connector_id, t.cause, t.side, t.price, t.quantity, t.leverage,
        t.fee, t.fee_currency"""
 _COLUMNS = ", ".join(POSITION_COLUMNS)
-_DERIVED = ", ".join(f"t.{name}" for name in Derived.__slots__)
+_DERIVED = ", ".join(f"t.{name}" for name in DERIVED)
 _STREAMS = (
     f"""
     DECLARE replayed NO SCROLL CURSOR FOR SELECT n, id, client_id, bot_id, market_type, symbol, {_COLUMNS}
@@ -156,7 +157,7 @@ class _Replayed:
         again = derived_of(booked)
         if again == stored:
             return
-        for name in Derived.__slots__:
+        for name in DERIVED:
             if getattr(again, name) != getattr(stored, name):
                 yield self.deviation("trades", booked.fact.trade_id, name, getattr(again, name), getattr(stored, name))
 

@@ -92,6 +92,11 @@ def _edges(scope: Scope, *, now: datetime) -> dict[str, datetime]:
     return {"full_from": full_from, "hourly_from": min(hourly_from, full_from)}
 
 
+def hours_from(now: datetime) -> datetime:
+    """Since when no bucket of an hour has been forgotten, with a day to spare."""
+    return now - KEEP_HOUR_BUCKETS + timedelta(days=1)
+
+
 def _thin_all(scope: Scope, edges: dict[str, datetime], is_time: Callable[[], bool]) -> tuple[int, bool]:
     removed, after = 0, None
     while is_time():

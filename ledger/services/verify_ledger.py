@@ -17,6 +17,7 @@ from ground.snapshot import one_snapshot
 from ground.sql import fetch_all, fetch_one, run
 from ledger.services.invariants import BOOKS, CHECKS, PREPARE, Check
 from ledger.services.replay_books import Replay
+from ledger.services.thin_snapshots import hours_from
 
 NAMED_PER_BOT = 20
 REPLAYED = 200_000  # executions a night, those of positions that changed
@@ -132,7 +133,7 @@ def _prepare(bot_id: UUID | None) -> None:
 
 
 def _held_against_rows(check: Check, *, bot_id: UUID | None, now: datetime) -> Checked:
-    params = {"bot": bot_id, "now": now, "named": NAMED_PER_BOT}
+    params = {"bot": bot_id, "now": now, "hours_from": hours_from(now), "named": NAMED_PER_BOT}
     rows = fetch_one(check.counts, params)
     statements = " UNION ALL ".join(f"({statement})" for statement in check.statements)
     return Checked(

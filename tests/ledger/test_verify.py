@@ -34,11 +34,12 @@ from ledger.models import (
     Position,
     Trade,
 )
+from ledger.services.rebuild_books import rebuild_books
 from ledger.services.record_trades import record_executions
 from ledger.services.refresh_boards import refresh_due_boards
 from ledger.services.verify_ledger import AlreadyRunning, Broken, Checked, ReplayHow, verify_if_due, verify_ledger
 from ledger.types import NewExecution
-from tests.fixtures import OPERATOR, Cast
+from tests.fixtures import OPERATOR, Cast, make_bot
 from tests.ledger.planted import HOUR, MINUTE, MORNING, NOW, healthy, paper, plant, snapshots, without
 
 LEDGER = system_scope("ledger")
@@ -92,6 +93,7 @@ PLANTED = {
     "UPDATE positions SET position_type = 'LONG', mode = 'live' WHERE id = '{held}'": [
         "orphan trades {short}: action is SHORT, expected LONG",
         "orphan trades {short}: mode is paper, expected live",
+        "books positions {held}: executions is none, expected at least one",
     ],
     "UPDATE trades SET pnl = 9.6 WHERE id = '{sell}'": [
         "balance bot_accounts {acme}: cash_flow is -140.4, expected -140.5",
@@ -372,6 +374,26 @@ def test_a_long_position_is_booked_again_in_parts(cast: Cast, monkeypatch: pytes
     position = Position.objects.filter(status="closed", mode="live").order_by("-opened_quantity").first()
     plant("UPDATE positions SET exit_notional = exit_notional + 1 WHERE id = %s", position.id)
     assert [line.field for line in broken()["books"][0].breaks] == ["exit_notional"]
+
+
+def test_what_an_import_brought_is_healthy_and_is_booked_again_by_nobody(rows: dict[str, Any], cast: Cast) -> None:
+    bot = make_bot("client_acme", name="imported")
+    BotAccount.objects.create(bot_id=bot, client_id=cast.acme, mode="live", currency="USDT")
+    paired = {"bot_id": bot, "mode": "live", "source": "arena"}
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS trades_position_of_same_bot DEFERRED")
+        Position.objects.filter(id=rows["closed"]).update(**paired)  # made of a pair of orders
+        Trade.objects.filter(position_id=rows["closed"]).update(**paired, decision_id=None)
+    Position.objects.create(  # gone from the state without an exit
+        client_id=cast.acme, **paired, source_id="p7", market_type="swap", symbol="SOL/USDT", currency="USDT",
+        position_type="LONG", status="closed", entry_price=100, size=50, opened_quantity=1, closed_quantity=1, quantity=0,
+        basis_quantity=1, basis_cost=100, opened_at=MORNING, closed_at=MORNING, close_cause="import",
+    )  # fmt: skip
+    BotAccount.objects.filter(bot_id=bot).update(cash_flow="9.7")
+    BotAccount.objects.filter(bot_id=cast.acme_bot).update(cash_flow=F("cash_flow") - Decimal("9.7"))
+    assert lines(broken()) == set()
+    rebuilt = rebuild_books(scope=LEDGER, bot_id=bot, now=NOW, is_dry_run=True)
+    assert (rebuilt.positions, rebuilt.differences) == (0, ())
 
 
 def digits(value: Decimal) -> str:

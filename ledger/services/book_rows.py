@@ -142,6 +142,8 @@ class Changes:
     positions: list[dict[str, Any]] = field(default_factory=list)
     gone_positions: list[UUID] = field(default_factory=list)
     cash: dict[UUID, Decimal] = field(default_factory=dict)  # bot: what its account gains
+    days: list[dict[str, Any]] = field(default_factory=list)
+    gone_days: list[dict[str, Any]] = field(default_factory=list)  # position_id, since, until (both included)
 
     def move_cash(self, bot_id: UUID, moved: Decimal) -> None:
         if moved:
@@ -195,6 +197,7 @@ def position_columns(held: Held) -> dict[str, Any]:
         "exit_notional": position.exit_notional,
         "peak_size": position.peak_size,
         "opened_at": held.opened_at,
+        "traded_at": held.traded_at,
         "closed_at": held.closed_at,
         "close_cause": str(held.close_cause or ""),
     }
@@ -279,9 +282,10 @@ def _trade_row(key: BookKey, row: Sequence[Any]) -> TradeRow:
 def _position_row(row: Sequence[Any]) -> PositionRow:
     id_, connector_id, opened_at, closed_at, close_cause, action, leverage = row[:7]
     position = Position(Action(action), leverage, *row[7:15])
-    mark_price, marked_at, status, entry_price, exit_price, size, basis_fees, realized, unrealized, source = row[15:]
+    mark_price, marked_at, status, entry_price, exit_price, size, basis_fees, realized, unrealized, *rest = row[15:]
+    traded_at, source = rest
     held = Held(
-        id_, connector_id, opened_at, position, mark_price, marked_at, closed_at,
+        id_, connector_id, opened_at, position, mark_price, marked_at, traded_at or opened_at, closed_at,
         Cause(close_cause) if close_cause else None,
     )  # fmt: skip
     columns = position_columns(held) if position.basis_quantity else {}
@@ -293,6 +297,7 @@ def _position_row(row: Sequence[Any]) -> PositionRow:
         "basis_fees": basis_fees,
         "realized_pnl": realized,
         "unrealized_pnl": unrealized,
+        "traded_at": traded_at,
     }
     return PositionRow(held, columns, bool(source))
 
@@ -334,7 +339,7 @@ _MOVING = {
     "leverage": "numeric", "opened_quantity": "numeric", "closed_quantity": "numeric", "quantity": "numeric",
     "basis_quantity": "numeric", "basis_cost": "numeric", "basis_entry_fees": "numeric", "basis_fees": "numeric",
     "realized_pnl": "numeric", "realized_exact": "numeric", "exit_notional": "numeric", "peak_size": "numeric",
-    "opened_at": "timestamptz", "closed_at": "timestamptz", "close_cause": "text", "mark_price": "numeric",
+    "opened_at": "timestamptz", "traded_at": "timestamptz", "closed_at": "timestamptz", "close_cause": "text", "mark_price": "numeric",
     "marked_at": "timestamptz", "unrealized_pnl": "numeric",
 }  # fmt: skip
 _TRADE = {

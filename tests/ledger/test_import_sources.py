@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 
+from bots.models import Bot
 from ground.encrypted import decrypt
+from ledger.models import ArenaImport, BotAccount, KeptDocument
 from ledger.services.import_arena.read_state import FileSource
 from ledger.services.import_arena.seam import Item, Section, Source, Unreadable, path_of
 from ledger.services.import_arena.sources import source_of
-from tests.ledger.old_databases import FACTS, ROWS, STATE, make_sqlite, postgres
+from tests.ledger.old_databases import FACTS, ROWS, STATE, WHEN, make_sqlite, postgres
+from tests.ledger.test_import import everything
 
 SECRETS = ("hashedhashed", "hidden", "AIza-in-the-address", "sk-of-the-provider", "sk-in-json", "very-secret")
 
@@ -33,6 +39,13 @@ def old(request: pytest.FixtureRequest, tmp_path: Path, database: None) -> Any:
                 yield url
 
     return made
+
+
+def run_import(*words: str) -> str:
+    """What the command says."""
+    said = io.StringIO()
+    call_command("import_arena_state", *words, stdout=said)
+    return said.getvalue()
 
 
 def taken(source: Source) -> list[Item]:
@@ -181,6 +194,46 @@ def test_reads_text_that_sqlite_keeps_in_two_bytes_a_character(tmp_path: Path) -
     make_sqlite(path, ROWS)
     fields = [item.value for item in of(taken(source_of(str(path))), Section.BOT_FIELD) if item.key == "name"]
     assert fields[0] == "Astrologer ✨"
+
+
+def test_the_command_brings_a_database_into_the_ledger_once(old: Any) -> None:
+    with old(ROWS | FACTS) as address:
+        said = run_import(address, "--with-provider-keys")
+        first = everything()
+        run_import(address, "--with-provider-keys")
+        assert everything() == first
+    assert "s3cret" not in said
+    bot = Bot.objects.get(source_id="bot_astrologer")
+    assert list(bot.snapshots.order_by("taken_at").values_list("total_value", "trade_count")) == [
+        (Decimal("10000.1"), 0), (Decimal("10005.23"), 2)
+    ]  # fmt: skip
+    assert BotAccount.objects.get(bot=bot).balance == Decimal("10005.23")
+    table = Bot.objects.get(source_id="bot_table")
+    assert (table.name, table.client.name) == ("Tabular", "ann")
+    assert [(p.status, p.position_type, p.trades.count()) for p in table.positions.all()] == [("open", "SHORT", 1)]
+    provider = KeptDocument.objects.get(kind="provider")
+    assert provider.secret.open() == "sk-of-the-provider"
+    kept = "".join(KeptDocument.objects.values_list("body", flat=True)) + str(ArenaImport.objects.values())
+    assert not [secret for secret in (*SECRETS, "s3cret") if secret in kept]
+
+
+def test_without_being_asked_no_key_of_a_provider_is_kept(old: Any) -> None:
+    with old(ROWS) as address:
+        said = run_import(address)
+    assert KeptDocument.objects.get(kind="provider").secret is None
+    assert "--with-provider-keys takes them" in said
+    assert "password_hash" in said
+
+
+def test_a_database_that_cannot_be_read_leaves_nothing_behind(tmp_path: Path, database: None) -> None:
+    cut = [{"id": 1, "state": '{"bots": [{"id": "b1"', "updated_at": WHEN}]
+    with pytest.raises(CommandError, match="ends in the middle"):
+        run_import(str(make_sqlite(tmp_path / "cut.db", {**ROWS, "arena_state": cut})))
+    with pytest.raises(CommandError, match="Nothing was written") as caught:
+        run_import("postgresql://ann:s3cret@127.0.0.1:1/arena")
+    assert "s3cret" not in str(caught.value)
+    assert not Bot.objects.exists()
+    assert not ArenaImport.objects.exists()
 
 
 @pytest.mark.parametrize(

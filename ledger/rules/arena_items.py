@@ -13,11 +13,26 @@ from __future__ import annotations
 
 import hashlib
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ledger.rules import arena_shape
-from ledger.rules.arena_shape import Number, leftover, log_shape, order_shape, position_shape, written
-from ledger.rules.arena_values import Refused, amount_of, id_of, leverage_of, moment_of, positive_of, symbol_of, word_of
+from ledger.rules.arena_shape import Number, can_be_held, leftover, log_shape, order_shape, position_shape, written
+from ledger.rules.arena_values import (
+    PLAIN_SYMBOLS,
+    Refused,
+    amount_of,
+    id_of,
+    is_plain,
+    is_plain_leverage,
+    is_plain_ms,
+    is_plain_positive,
+    leverage_of,
+    moment_of,
+    positive_of,
+    symbol_of,
+    word_of,
+)
 from ledger.rules.arena_words import was_executed
 from ledger.rules.pnl import quantity_of
 
@@ -96,6 +111,10 @@ def read_order(item: Any) -> Order:
     """One element of ``orders``. Raises Refused."""
     if not isinstance(item, dict):
         raise Refused("An order must be an object.")
+    return _read_plain(item) or _read_any(item)
+
+
+def _read_any(item: dict[str, Any]) -> Order:
     form, action, kind = _form_of(item)
     source, pair = id_of(item.get("id"), "id"), symbol_of(_text(item.get("symbol"), "symbol"))
     executed, entry = _prices(item, form, kind)
@@ -114,6 +133,59 @@ def read_order(item: Any) -> Order:
         reference if isinstance(reference, str) and len(reference) <= 200 else None,
         _left(item, shape, form),
     )  # fmt: skip
+
+
+def _read_plain(item: dict[str, Any]) -> Order | None:
+    """What ``_read_any`` gives, at a third of its time, for an order written just as the arena wrote them; None for others.
+
+    Most of a large state is such orders.
+    """
+    get = item.get
+    size, leverage, at, symbol, source = get("size"), get("leverage"), get("timestamp"), get("symbol"), get("id")
+    if not (
+        type(source) is str and 0 < len(source) <= 200 and type(symbol) is str and symbol in PLAIN_SYMBOLS
+        and is_plain_positive(size) and is_plain_leverage(leverage) and is_plain_ms(at)
+    ):  # fmt: skip
+        return None
+    action, kind, count = get("action"), get("side"), len(item)
+    if action is not None:
+        return _plain_audit(item, source, action, kind, count)
+    return _plain_position(item, source, count) if count == 10 else None
+
+
+def _plain_audit(item: dict[str, Any], source: str, action: Any, kind: Any, count: int) -> Order | None:
+    price, pnl = item.get("price"), item.get("pnl")
+    size, leverage = item["size"], item["leverage"]
+    if action not in DIRECTIONS or type(action) is not str or not is_plain_positive(price):
+        return None
+    at_us = int(item["timestamp"]) * 1000
+    if kind == "entry" and count == 8:
+        return Order(source, PLAIN_SYMBOLS[item["symbol"]], kind, action, price, price, size, leverage,
+                     _quantity(size, leverage, price), None, None, at_us, None, None)  # fmt: skip
+    if kind == "exit" and count == 9 and is_plain(pnl):
+        return Order(source, PLAIN_SYMBOLS[item["symbol"]], kind, action, price, None, size, leverage, None, pnl, None,
+                     at_us, None, None)  # fmt: skip
+    return None
+
+
+def _plain_position(item: dict[str, Any], source: str, count: int) -> Order | None:
+    get = item.get
+    action, entry, leaving, pnl, fee = get("type"), get("entryPrice"), get("exitPrice"), get("pnl"), get("fee")
+    if action not in DIRECTIONS or not (
+        is_plain_positive(entry) and is_plain(pnl) and is_plain(fee) and is_plain(leaving)
+    ):
+        return None
+    size, leverage, at_us = item["size"], item["leverage"], int(item["timestamp"]) * 1000
+    quantity, pair = _quantity(size, leverage, entry), PLAIN_SYMBOLS[item["symbol"]]
+    if leaving == "0":
+        extra = f'{{"form":"{arena_shape.POSITION}","with":{{"pnl":{pnl}}}}}'
+        return Order(
+            source, pair, "entry", action, entry, entry, size, leverage, quantity, None, fee, at_us, None, extra
+        )
+    if is_plain_positive(leaving):
+        return Order(source, pair, "exit", action, leaving, entry, size, leverage, quantity, pnl, fee, at_us, None,
+                     f'{{"form":"{arena_shape.POSITION}"}}')  # fmt: skip
+    return None
 
 
 def read_position(item: Any) -> OpenPosition:
@@ -146,7 +218,7 @@ def read_log(item: Any) -> Log:
     at_us, given = _moment(item), item.get("id")
     prompt = item.get("prompt")
     prompt = prompt if type(prompt) is str else ""
-    decisions, notes = _listed(item.get("decisions")), _listed(item.get("notes"))
+    decisions, notes = _storable(item.get("decisions")), _storable(item.get("notes"))
     shape = log_shape(decided_ms=at_us // 1000, prompt=prompt, decisions=decisions, notes=notes)
     return Log(
         str(given) if isinstance(given, str) and 0 < len(given) <= 200 else digest_of(item), at_us, prompt,
@@ -241,6 +313,7 @@ def _moment_or_none(item: dict[str, Any]) -> int | None:
         return None
 
 
+@lru_cache(maxsize=8192)
 def _quantity(size: str, leverage: str, price: str) -> str:
     exact = quantity_of(size=Decimal(size), leverage=Decimal(leverage), price=Decimal(price))
     if not 0 < exact < _LIMIT:
@@ -254,7 +327,10 @@ def _text(value: Any, name: str) -> str:
     return value
 
 
-def _listed(value: Any) -> list[Any]:
+def _storable(value: Any) -> list[Any]:
+    """A list that a JSON column can hold."""
+    if not can_be_held(value):
+        return []
     if isinstance(value, list):
         return value
     return [] if value is None else [value]

@@ -24,6 +24,13 @@ _FIRST_S, _FIRST_MS, _FIRST_US, _END_US = 100_000_000, 100_000_000_000, 100_000_
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+PLAIN_SYMBOLS: dict[str, str] = {}
+"""Pairs that were met as the arena wrote them (``BTCUSDT``), as we write them. At most so many as one import has."""
+_MOST_SYMBOLS = 10_000
+_PLAIN = _AMOUNT.fullmatch
+_PLAIN_LEVERAGE = _LEVERAGE.fullmatch
+
+
 class Refused(ValueError):
     """The item cannot be taken; the message is the reason, one sentence."""
 
@@ -85,11 +92,34 @@ def id_of(value: Any, name: str) -> str:
     raise Refused(f"Its {name} is no text: {_short(value)}.")
 
 
+def is_plain(value: Any) -> bool:
+    """Whether it is a number that a money column gives back as it was written."""
+    return type(value) is Number and _PLAIN(value) is not None
+
+
+def is_plain_positive(value: Any) -> bool:
+    """The same, above 0."""
+    return type(value) is Number and _PLAIN(value) is not None and value[0] != "-" and value.strip("0.") != ""
+
+
+def is_plain_leverage(value: Any) -> bool:
+    """Whether it is a leverage that its column gives back as it was written."""
+    return type(value) is Number and _PLAIN_LEVERAGE(value) is not None and value.strip("0.") != ""
+
+
+def is_plain_ms(value: Any) -> bool:
+    """Whether it is an instant in milliseconds, after 2001."""
+    return type(value) is Number and len(value) == 13 and value.isdecimal() and value[0] != "0"
+
+
 @lru_cache(maxsize=4096)
 def symbol_of(text: str) -> str:
     """The pair as we write it. Raises Refused."""
     try:
-        return symbols.normalize(text)
+        pair = symbols.normalize(text)
+        if pair.replace("/", "") == text and len(PLAIN_SYMBOLS) < _MOST_SYMBOLS:
+            PLAIN_SYMBOLS[text] = pair
+        return pair
     except InvalidInput as error:
         raise Refused(f"The symbol {_short(text)} cannot be read. {error.message}") from None
 

@@ -117,10 +117,7 @@ def _write_bot(file: IO[str], index: int, *, bytes_wanted: int, seed: int, form:
 def _bot(index: int, *, orders: int, logs: int, seed: int, form: str) -> dict[str, Any]:
     chance = random.Random(f"{seed}/{index}")
     positions = [_trade(chance) | {"id": f"pos_{index}_{n}"} for n in range(2)]
-    made = [
-        order
-        for order, _ in zip(orders_of(chance, index=index, form=form, positions=positions), range(orders), strict=False)
-    ]
+    made = list(islice(orders_of(chance, index=index, form=form, positions=positions), orders))
     realized = sum((Decimal(str(order["pnl"])) for order in made if not _is_entry(order)), Decimal(0))
     said = [_log(chance, index, number) for number in range(logs)]
     return _head(index) | {"orders": made, "botLogs": said} | _tail(positions, realized, len(made))

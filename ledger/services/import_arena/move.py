@@ -13,6 +13,7 @@ from ground.encrypted import decrypt
 from ground.sql import fetch_all, run
 from ledger.rules.arena_shape import exact_value
 from ledger.services.import_arena import facts_sql, orders_sql
+from ledger.services.import_arena.baselines import keep_baselines
 from ledger.services.import_arena.heads import BotHead, User
 from ledger.services.import_arena.owners import Target, lock_accounts
 
@@ -34,13 +35,14 @@ def move(
     written["snapshots"] = run(facts_sql.SNAPSHOTS, values)
     written["documents"] = _write_documents(targets, source)
     _settle(heads, values)
-    _baselines(source)
+    keep_baselines(source=source)
     return written
 
 
 def _settings() -> None:
-    """For this transaction: room to sort in, and what the audit says of it."""
+    """For this transaction: room to sort in, a quick look at the temporary tables, and what the audit says of it."""
     run("SET LOCAL work_mem = '96MB'")
+    run("SET LOCAL default_statistics_target = 10")
     run("SELECT set_config('app.reason', 'imported', true)")
 
 
@@ -88,14 +90,13 @@ def _match_orders(values: dict[str, Any]) -> None:
 def _pair(values: dict[str, Any]) -> None:
     run(orders_sql.PAIRS)
     for keys, entries, exits in orders_sql.PAIR_PASSES:
-        unpaired = (
-            f"SELECT 1 FROM arena_pool p WHERE NOT p.is_entry AND {exits} "  # noqa: S608 - constants
-            "AND NOT EXISTS (SELECT 1 FROM arena_pairs x WHERE x.exit_id = p.id) LIMIT 1"
+        unpaired = (  # counted, since a plan for the first one alone would look through the pairs again for each exit
+            f"SELECT count(*) FROM arena_pool p WHERE NOT p.is_entry AND {exits} "  # noqa: S608 - constants
+            "AND NOT EXISTS (SELECT 1 FROM arena_pairs x WHERE x.exit_id = p.id)"
         )
-        if fetch_all(unpaired):
-            run(orders_sql.pair(keys, entries, exits))
+        if fetch_all(unpaired)[0][0]:
+            run(orders_sql.pair(keys, entries, exits), values)
             run("ANALYZE arena_pairs")
-    run(orders_sql.PAIRED, values)
 
 
 def _write_orders(values: dict[str, Any]) -> dict[str, int]:
@@ -165,11 +166,3 @@ def _settle(heads: Sequence[BotHead], values: dict[str, Any]) -> None:
 
 def _not_negative(amount: str | None) -> str | None:
     return None if amount is None or amount.startswith("-") else amount
-
-
-def _baselines(source: str) -> None:
-    try:
-        from ledger.services.import_arena.baselines import keep_baselines
-    except ImportError:
-        return
-    keep_baselines(source=source)

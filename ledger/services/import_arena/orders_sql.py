@@ -190,6 +190,7 @@ HOLD = """
       FROM (SELECT e.id, {keys}, row_number() OVER (PARTITION BY {keys} ORDER BY e.at_us DESC, e.index) AS nth
               FROM arena_pool e
              WHERE e.is_entry AND e.position_id IS NULL AND NOT EXISTS (SELECT 1 FROM arena_held h WHERE h.entry_id = e.id)
+               AND EXISTS (SELECT 1 FROM arena_open o WHERE o.bot = e.bot AND o.symbol = e.symbol AND o.action = e.action)
            ) e
       JOIN (SELECT p.bot AS bot, p.index, {position_keys},
                    row_number() OVER (PARTITION BY {keys} ORDER BY p.index) AS nth
@@ -205,10 +206,10 @@ HOLD_KEYS = (
     ("bot", "symbol", "action", "entry_price"),
 )
 SINCE = """
-    UPDATE arena_open o SET since_us = coalesce(
-        (SELECT e.at_us FROM arena_held h JOIN arena_pool e ON e.id = h.entry_id WHERE h.bot = o.bot AND h.index = o.index),
-        o.since_us, (SELECT b.newest_us FROM arena_bots b WHERE b.index = o.bot), %(now_us)s)
-     WHERE o.stored_id IS NULL
+    UPDATE arena_open o SET since_us = coalesce(n.at_us, o.since_us, n.newest_us, %(now_us)s)
+      FROM (SELECT p.bot, p.index, e.at_us, b.newest_us FROM arena_open p JOIN arena_bots b ON b.index = p.bot
+              LEFT JOIN arena_held h ON h.bot = p.bot AND h.index = p.index LEFT JOIN arena_pool e ON e.id = h.entry_id) n
+     WHERE o.stored_id IS NULL AND n.bot = o.bot AND n.index = o.index
 """
 NAMED = """
     UPDATE arena_open o SET id = bridge_fact_id(o.since_us, concat_ws(E'\\x1f', 'position', %(source)s, o.bot_id, o.source_id))
@@ -222,9 +223,10 @@ PAIRS_BY_EXIT = "CREATE UNIQUE INDEX IF NOT EXISTS arena_pairs_exit ON arena_pai
 # First in, first out. ``level`` counts entries up and exits down; an exit that takes it below every earlier level had
 # nothing left to close, and every other one, in order, closes the entry of its number.
 PAIR = """
-    INSERT INTO arena_pairs (entry_id, exit_id)
+    INSERT INTO arena_pairs (entry_id, exit_id, position_id)
     WITH event AS MATERIALIZED (
-        SELECT p.id, p.is_entry, p.at_us, p.index, {keys} FROM arena_pool p
+        SELECT p.id, p.is_entry, p.at_us, p.index, p.position_id, dense_rank() OVER (ORDER BY {keys}) AS book
+          FROM arena_pool p
          WHERE CASE WHEN p.is_entry THEN {entries} ELSE {exits} END
            AND NOT EXISTS (SELECT 1 FROM arena_held h WHERE h.entry_id = p.id)
            AND NOT EXISTS (SELECT 1 FROM arena_pairs x WHERE x.entry_id = p.id)
@@ -234,10 +236,12 @@ PAIR = """
     bounded AS (
         SELECT *, NOT is_entry AND level >= least(0, coalesce(min(level) OVER {before}, 0)) AS is_matched FROM counted),
     numbered AS (
-        SELECT *, count(*) FILTER (WHERE is_entry) OVER {window} AS entry_no,
+        SELECT id, is_entry, is_matched, at_us, position_id, book,
+               count(*) FILTER (WHERE is_entry) OVER {window} AS entry_no,
                count(*) FILTER (WHERE is_matched) OVER {window} AS exit_no FROM bounded)
-    SELECT e.id, x.id FROM numbered e JOIN numbered x USING ({keys})
-     WHERE e.is_entry AND x.is_matched AND e.entry_no = x.exit_no
+    SELECT e.id, x.id, coalesce(e.position_id, bridge_fact_id(e.at_us, concat_ws(E'\\x1f', 'position', %(source)s, e.id)))
+      FROM numbered e JOIN numbered x ON x.book = e.book AND x.exit_no = e.entry_no
+     WHERE e.is_entry AND x.is_matched
 """
 # (keys, which entries, which exits): the same first, then what is left. An exit that says at which price was entered only
 # fits an entry at that price.
@@ -248,16 +252,11 @@ PAIR_PASSES = (
     ("bot, symbol, action, size, leverage", "true", "p.entry_price IS NULL"),
     ("bot, symbol, action", "true", "p.entry_price IS NULL"),
 )
-PAIRED = """
-    UPDATE arena_pairs x SET position_id = coalesce(
-        e.position_id, bridge_fact_id(e.at_us, concat_ws(E'\\x1f', 'position', %(source)s, b.bot_id, e.id)))
-      FROM arena_pool e JOIN arena_bots b ON b.index = e.bot WHERE e.id = x.entry_id
-"""
 
 
 def pair(keys: str, entries: str, exits: str) -> str:
     """One pass of pairing."""
-    order = f"PARTITION BY {keys} ORDER BY at_us, is_entry DESC, index DESC NULLS LAST, id ROWS"
+    order = "PARTITION BY book ORDER BY at_us, is_entry DESC, index DESC NULLS LAST, id ROWS"
     window, before = f"({order} UNBOUNDED PRECEDING)", f"({order} BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
     return PAIR.format(keys=keys, entries=entries, exits=exits, window=window, before=before)
 

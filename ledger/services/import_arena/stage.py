@@ -9,11 +9,12 @@ from django.db import connection, transaction
 
 from ledger.rules.arena_items import read_log, read_order, read_position, read_snapshot
 from ledger.rules.arena_values import Refused
-from ledger.services.import_arena.seam import Item, Section, path_of
+from ledger.services.import_arena.seam import Item, Number, Section, path_of
 
 COMMIT_EVERY = 50_000
 _FLUSH_BYTES = 1024 * 1024
 _LONGEST_KEY = 200
+_NULL = "\\N"
 _READERS: dict[Section, tuple[str, Callable[[Any], tuple[Any, ...]]]] = {
     Section.ORDER: ("orders", read_order),
     Section.LOG: ("logs", read_log),
@@ -54,7 +55,10 @@ class Stager:
             except Refused as reason:
                 self._refuse(item, str(reason))
             else:
-                self._put(table, (item.bot, item.index, item.key or None, *row))
+                if section == Section.ORDER:
+                    self._put_line(table, _order_line(item, row))
+                else:
+                    self._put(table, (item.bot, item.index, item.key or None, *row))
         elif section == Section.SNAPSHOT:
             self._snapshot(item)
         elif len(item.key) > _LONGEST_KEY:
@@ -88,16 +92,30 @@ class Stager:
         self._put("refusals", (item.bot, item.section, path_of(item), reason))
 
     def _put(self, table: str, values: tuple[Any, ...]) -> None:
-        line = "\t".join([_copied(value) for value in values]) + "\n"
+        self._put_line(table, "\t".join([_copied(value) for value in values]) + "\n")
+
+    def _put_line(self, table: str, line: str) -> None:
         self._rows[table].append(line)
         self._size += len(line)
+
+
+def _order_line(item: Item, row: tuple[Any, ...]) -> str:
+    """The same as ``_put`` makes, for what most items are: only ids and ``extra`` can hold what must be escaped."""
+    source_id, symbol, kind, action, price, entry, size, leverage, quantity, pnl, fee, at_us, reference, extra = row
+    return (
+        f"{item.bot}\t{item.index}\t{_copied(item.key or None)}\t{_copied(source_id)}\t{symbol}\t{kind}\t{action}\t{price}\t"
+        f"{entry or _NULL}\t{size}\t{leverage}\t{quantity or _NULL}\t{pnl or _NULL}\t{fee or _NULL}\t{at_us}\t"
+        f"{_copied(reference)}\t{_copied(extra)}\n"
+    )
 
 
 def _copied(value: Any) -> str:
     """A value in COPY's text format."""
     if value is None:
-        return "\\N"
-    if value is True or value is False:
+        return _NULL
+    if type(value) is Number:
+        return value
+    if isinstance(value, bool):
         return "t" if value else "f"
     if isinstance(value, int):
         return str(value)

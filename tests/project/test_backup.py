@@ -12,6 +12,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -22,15 +23,18 @@ import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth.models import Permission, User
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, connections
 from django.utils import timezone
 
 from bots.models import Bot, BotDeployment, BotRuntime, BotStats
+from bridge_project.use_cases.backup import make_backup
+from bridge_project.use_cases.backup_file import Member
 from bridge_project.use_cases.tables import LEFT_OUT, loading_order, tables_present, tables_to_keep
 from clients.models import ApiKey, AuditEntry, Client, Connector, Installation
+from clients.services.manage_clients import create_client
 from health.models import BotHealthLog, HealthSettings
 from ledger.models import BotAccount, KeptDocument
-from tests.fixtures import Cast, make_bot
+from tests.fixtures import OPERATOR, Cast, make_bot
 from tests.ledger.rows import a_trade, put_account, put_decision, put_position, put_snapshot, put_trades
 from tests.project.elsewhere import Elsewhere, content, content_of_client, second_installation
 
@@ -262,6 +266,32 @@ def test_a_restore_killed_in_the_middle_leaves_nothing_and_can_be_run_again(
         assert content() == before
 
 
+def test_a_backup_is_of_one_instant_whatever_is_written_meanwhile(world: Cast, file: Path) -> None:
+    def write_more(member: Member) -> None:
+        if member.table == "audit_log":
+            create_client(scope=OPERATOR, name="Late", account_identifier="client_late")
+
+    make_backup(path=file, now=timezone.now(), progress=write_more)
+    rows = {member["table"]: member["rows"] for member in manifest_of(file)["tables"]}
+    assert rows["clients"] == 2 and Client.objects.count() == 3
+    assert list(rows).index("audit_log") < list(rows).index("clients")
+
+
+def test_a_restore_gives_up_when_others_do_not_stop_writing(
+    world: Cast, elsewhere: Elsewhere, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup(file, "--client", "client_acme")
+    monkeypatch.setattr("bridge_project.use_cases.restore.LOCK_PATIENCE", "100ms")
+    with elsewhere():
+        nothing = content_of_client(world.acme)
+        with OPERATOR.transaction():
+            create_client(scope=OPERATOR, name="Busy", account_identifier="client_busy")
+            with pytest.raises(CommandError, match="stop bin/up"), ThreadPoolExecutor(1) as thread:
+                thread.submit(_restore_and_close, file).result()
+        assert content_of_client(world.acme) == nothing
+        restore(file)
+
+
 def test_a_backup_that_fails_leaves_no_file_and_keeps_the_old_one(
     world: Cast, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -364,6 +394,14 @@ def _traded(bot_id: UUID, client_id: UUID, now: datetime) -> None:
         put_snapshot(owner, now - timedelta(minutes=10 * minutes), Decimal(1000 + minutes))
     KeptDocument.objects.create(client_id=client_id, source="old", kind="bot", body=STRANGE, secret="an old key")
     KeptDocument.objects.create(source="old", kind="settings", key=str(bot_id), body="{}")
+
+
+def _restore_and_close(file: Path) -> None:
+    """In a thread, which has connections of its own."""
+    try:
+        restore(file)
+    finally:
+        connections.close_all()
 
 
 def _rezipped(file: Path, change: Any, more: dict[str, bytes] | None = None) -> bytes:

@@ -14,6 +14,7 @@ from ground.errors import BridgeError
 
 # Their details name the columns of a key, never the whole row.
 SAFE_DETAILS = ("23505", "23503")
+WAITED_IN_VAIN = ("55P03", "40P01")  # a lock was not available in time, or two waited for each other
 
 
 class Command(BaseCommand):
@@ -74,7 +75,7 @@ def _sentence(error: DatabaseError) -> str:
     diagnosis = getattr(error.__cause__, "diag", None)
     if diagnosis is None or not diagnosis.message_primary:
         return "The database broke off."
-    if diagnosis.sqlstate == "55P03":
+    if diagnosis.sqlstate in WAITED_IN_VAIN:
         return "Something else is writing to these tables: stop bin/up (or the workers), then try again."
     detail = f" ({diagnosis.message_detail})" if diagnosis.sqlstate in SAFE_DETAILS and diagnosis.message_detail else ""
-    return f"The database refused a row: {diagnosis.message_primary}{detail}."
+    return f"The database refused it: {diagnosis.message_primary}{detail}."

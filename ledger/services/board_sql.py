@@ -1,11 +1,11 @@
 """The statements that fill one board, put together by period. ``docs/leaderboard.md`` says what each figure is.
 
 Equity comes from buckets, which merge exactly: the hours of the first, partial day, then days, then today's hours. What
-lies before the present hour does not move within it, and is carried in the line: so between two full hours a line costs
-one bucket. The ratios are made of whole hours or days, and move at full hours alone.
+lies before ``cut``, the begin of the present hour (of today, over all time), does not move until the next, and is carried
+in the line: so in between a line costs one bucket. The ratios are made of whole hours or days, and move no more often.
 
-Parameters: ``now``; ``since``, ``this_hour`` (full hours); ``first_day`` (the first full day from ``since`` on), ``today``
-(full days); ``bots`` (those to make, where only some are).
+Parameters: ``now``; ``since`` (a full hour), ``first_day`` (the first full day from there on), ``today``, ``cut``; ``bots``
+(those to make, where only some are).
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from ledger.rules.periods import GRAINS, INTERVALS_PER_YEAR, LEAST_RETURNS
 from ledger.rules.words import BucketSpan, Period
 
 _STEPS = {BucketSpan.HOUR: "interval '1 hour'", BucketSpan.DAY: "interval '24 hours'"}
+# Where the present begins. A period that moves on each hour is made whole each hour, all time each day.
+CUTS = {period: BucketSpan.DAY if period is Period.ALL_TIME else BucketSpan.HOUR for period in Period}
 _MOST = "1e19"  # what no column can hold is not known
 
 _RATIOS = ("sharpe_ratio", "sortino_ratio", "volatility")
@@ -74,22 +76,24 @@ _PIECES = f"""
     SELECT 'today', {_PIECE} WHERE p.span = 'hour' AND p.start_at >= greatest(%(since)s, %(today)s)
        AND p.start_at <= %(now)s {{of_bots}}
     UNION ALL
-    SELECT 'moved', {_PIECE} JOIN boarded m ON m.bot_id = p.bot_id AND m.since > %(since)s
-     WHERE p.span = 'hour' AND p.start_at >= m.since AND p.start_at < m.first_day AND p.start_at < %(today)s
-"""
+    SELECT 'moved', x.* FROM boarded m CROSS JOIN LATERAL (
+        SELECT {_PIECE} WHERE p.bot_id = m.bot_id AND p.span = 'hour' AND p.start_at >= m.since
+           AND p.start_at < m.first_day AND p.start_at < %(today)s OFFSET 0) x
+     WHERE m.since > %(since)s
+"""  # noqa: S608 - made of constants
 _EQUITY = """
     SELECT w.bot_id, min(w.first_at) AS first_at, (array_agg(w.first_value ORDER BY w.start_at))[1] AS first_value,
            max(w.last_at) AS last_at, (array_agg(w.last_value ORDER BY w.start_at DESC))[1] AS last_value,
            greatest(max(w.high), max(w.opening_value)) AS peak, max(w.fall) AS fall,
-           greatest(max(w.high) FILTER (WHERE w.start_at < %(this_hour)s), max(w.opening_value)) AS carried_peak,
-           max(w.fall) FILTER (WHERE w.start_at < %(this_hour)s) AS carried_fall
+           greatest(max(w.high) FILTER (WHERE w.start_at < %(cut)s), max(w.opening_value)) AS carried_peak,
+           max(w.fall) FILTER (WHERE w.start_at < %(cut)s) AS carried_fall
       FROM (SELECT w.*, greatest(w.max_drawdown, CASE WHEN w.peak > 0 THEN 1 - w.low / w.peak END) AS fall FROM walked w) w
      GROUP BY w.bot_id
 """
 # What the bot's pair cost at the two moments between which its return was made.
 _HELD = """
       LEFT JOIN LATERAL (
-        SELECT (later.price - earlier.price) * 100 / nullif(earlier.price, 0) AS change
+        SELECT (later.price / nullif(earlier.price, 0) - 1) * 100 AS change
           FROM (SELECT coalesce(
                     (SELECT coalesce(s.benchmark_price, 0) FROM bot_state_snapshots s
                       WHERE s.bot_id = a.bot_id AND s.taken_at <= a.start_at ORDER BY s.taken_at DESC LIMIT 1),
@@ -121,7 +125,7 @@ WITH boarded AS MATERIALIZED ({_BOARDED} {of_bots.format("a")}
 ), equity AS ({_EQUITY}
 ), {_ratios(GRAINS[period], of_bots.format("e"))}
 , span AS (
-    SELECT a.*, e.last_at, e.last_value, coalesce(e.peak, a.opening_value) AS peak, e.fall, %(this_hour)s AS carried_to,
+    SELECT a.*, e.last_at, e.last_value, coalesce(e.peak, a.opening_value) AS peak, e.fall, %(cut)s AS carried_to,
            coalesce(e.carried_peak, a.opening_value) AS carried_peak, e.carried_fall,
            coalesce(a.opening_at, e.first_at) AS start_at, coalesce(a.opening_value, e.first_value) AS start_value,
            r.sharpe AS sharpe_ratio, r.sortino AS sortino_ratio, r.deviation AS volatility
@@ -133,7 +137,7 @@ WITH boarded AS MATERIALIZED ({_BOARDED} {of_bots.format("a")}
 
 
 def quick_statement(period: Period) -> str:
-    """Brings lines that were made whole in this hour up to the present."""
+    """Brings lines that were made whole since ``cut`` up to the present."""
     return f"""
 WITH boarded AS MATERIALIZED ({_BOARDED}
 ), span AS (
@@ -144,9 +148,9 @@ WITH boarded AS MATERIALIZED ({_BOARDED}
            coalesce(c.since_at, p.first_at) AS start_at, coalesce(c.start_value, p.first_value) AS start_value
       FROM leaderboard_entries c
       JOIN boarded a ON a.bot_id = c.bot_id
-      LEFT JOIN bot_equity_buckets p ON p.bot_id = a.bot_id AND p.span = 'hour' AND p.start_at = %(this_hour)s
+      LEFT JOIN bot_equity_buckets p ON p.bot_id = a.bot_id AND p.span = '{CUTS[period]}' AND p.start_at = %(cut)s
        AND p.start_at >= a.since AND a.capital IS NOT NULL
-     WHERE c.period = '{period}' AND c.carried_to = %(this_hour)s
+     WHERE c.period = '{period}' AND c.carried_to = %(cut)s
        AND (a.changed_at IS NULL OR a.changed_at < c.carried_to)
 ), {_figures(period, "")}
 {_store(period, _FIGURES)}
@@ -156,7 +160,7 @@ WITH boarded AS MATERIALIZED ({_BOARDED}
 STALE = """
     SELECT a.bot_id FROM bot_accounts a JOIN bots b ON b.id = a.bot_id
       LEFT JOIN leaderboard_entries c ON c.bot_id = a.bot_id AND c.period = %(period)s
-     WHERE b.retired_at IS NULL AND (c.carried_to IS DISTINCT FROM %(this_hour)s OR a.capital_changed_at >= c.carried_to)
+     WHERE b.retired_at IS NULL AND (c.carried_to IS DISTINCT FROM %(cut)s OR a.capital_changed_at >= c.carried_to)
      ORDER BY a.bot_id
 """
 

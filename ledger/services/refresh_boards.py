@@ -6,56 +6,69 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ground.scope import Scope
-from ground.sql import fetch_all, run
-from ledger.rules.periods import period_begin
-from ledger.rules.words import Period
-from ledger.services.board_sql import STALE, quick_statement, whole_statement
+from ground.sql import fetch_all, fetch_one, run
+from ledger.rules.periods import DAWN, period_begin
+from ledger.rules.words import BucketSpan, Period
+from ledger.services.board_sql import CUTS, STALE, quick_statement, whole_statement
 from ledger.services.settings_row import ledger_settings
 
 EVERY = timedelta(seconds=50)  # beat comes each minute, and not always on time
+SELDOM = {Period.MONTHLY: timedelta(minutes=10)}  # its trades are many, and it moves slowly
 SOME = 100  # of more stale lines than that, all are made anew
 
 _WHOLE = {period: whole_statement(period) for period in Period}
 _WHOLE_OF_SOME = {period: whole_statement(period, some=True) for period in Period}
 _QUICK = {period: quick_statement(period) for period in Period}
-_CLAIM = """
-    INSERT INTO ledger_state AS s (id, boards_at) VALUES (1, %(now)s)
-    ON CONFLICT (id) DO UPDATE SET boards_at = excluded.boards_at
-     WHERE s.boards_at IS NULL OR s.boards_at <= %(now)s - %(every)s
-"""
 _LEAVE = "DELETE FROM leaderboard_entries e USING bots b WHERE b.id = e.bot_id AND b.retired_at IS NOT NULL"
 
 
 def refresh_due_boards(*, scope: Scope, now: datetime) -> int | None:
-    """Bring every board up to the present unless somebody just did; how many lines changed, None when it was not due."""
+    """Bring the boards up to the present unless somebody just did; how many lines changed, None when it was not due."""
     with scope.transaction():
-        if not run(_CLAIM, {"now": now, "every": EVERY}):
+        run("INSERT INTO ledger_state (id) VALUES (1) ON CONFLICT DO NOTHING")
+        row = fetch_one("SELECT boards_at FROM ledger_state WHERE id = 1 FOR UPDATE")
+        previous: datetime | None = row[0] if row else None
+        if previous and previous > now - EVERY:
             return None
-    return refresh_boards(scope=scope, now=now, whole=False)
+        run("UPDATE ledger_state SET boards_at = %s WHERE id = 1", [now])
+    due = [period for period in Period if _is_due(period, previous=previous, now=now)]
+    return _refresh(scope, due, now=now, whole=False)
 
 
-def refresh_boards(*, scope: Scope, now: datetime, whole: bool = True) -> int:
-    """Refresh every board, each in its own transaction; how many lines changed. Safe twice and at the same time."""
-    with scope.transaction():
-        changed = run(_LEAVE)
-    return changed + sum(refresh_board(scope=scope, period=period, now=now, whole=whole) for period in Period)
+def refresh_boards(*, scope: Scope, now: datetime) -> int:
+    """Make every board anew from all rows, also late ones; how many lines changed. Safe twice and at the same time."""
+    return _refresh(scope, list(Period), now=now, whole=True)
 
 
 def refresh_board(*, scope: Scope, period: Period, now: datetime, whole: bool = True) -> int:
     """Refresh one board; how many lines changed.
 
-    ``whole`` looks at all rows of the period, late ones too. Else that is done at the first refresh after each full hour
-    alone, and for lines that need it; others get the trades of the whole period, and the equity of the present hour.
+    ``whole`` looks at all rows of the period. Else that is done once an hour (over all time, once a day) and for lines that
+    need it; others get the trades of the whole period, late ones too, and the equity that came since then.
     """
     params = _moments(period, now=now)
     with scope.transaction():
         ledger_settings()
-        run("SET LOCAL jit = off")  # compiling costs more than it saves on statements of this size
+        # Compiling costs more than it saves here; and nothing is joined row by row but what says so (LATERAL), whatever
+        # the planner believes of a board that was just filled.
+        run("SET LOCAL jit = off; SET LOCAL enable_nestloop = off; SET LOCAL work_mem = '32MB'")
         stale = [] if whole else [row[0] for row in fetch_all(STALE, params)]
         if whole or len(stale) > SOME:
             return run(_WHOLE[period], params)
         changed = run(_WHOLE_OF_SOME[period], params | {"bots": stale}) if stale else 0
         return changed + run(_QUICK[period], params)
+
+
+def _refresh(scope: Scope, periods: list[Period], *, now: datetime, whole: bool) -> int:
+    """Each board in its own transaction."""
+    with scope.transaction():
+        changed = run(_LEAVE)
+    return changed + sum(refresh_board(scope=scope, period=period, now=now, whole=whole) for period in periods)
+
+
+def _is_due(period: Period, *, previous: datetime | None, now: datetime) -> bool:
+    every = SELDOM.get(period)
+    return every is None or previous is None or (now - DAWN) // every != (previous - DAWN) // every
 
 
 def _moments(period: Period, *, now: datetime) -> dict[str, Any]:
@@ -67,6 +80,6 @@ def _moments(period: Period, *, now: datetime) -> dict[str, Any]:
         "now": now,
         "since": since,
         "first_day": day if day == since else day + timedelta(days=1),
-        "this_hour": this_hour,
         "today": this_hour.replace(hour=0),
+        "cut": this_hour if CUTS[period] is BucketSpan.HOUR else this_hour.replace(hour=0),
     }

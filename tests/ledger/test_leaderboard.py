@@ -5,16 +5,21 @@ from __future__ import annotations
 import random
 import statistics
 import uuid
+import zlib
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
+from bots.models import Bot
 from ground.scope import system_scope
 from ledger.models import BotAccount, BotStateSnapshot, LeaderboardEntry, LedgerSettings, Trade
+from ledger.rules.bootstrap import compounded_interval
 from ledger.rules.words import Period
-from ledger.services.refresh_boards import refresh_boards
+from ledger.services.refresh_boards import refresh_board, refresh_boards, refresh_due_boards
+from ledger.services.refresh_intervals import refresh_intervals
 from ledger.services.thin_snapshots import thin_snapshots
 from tests.fixtures import make_bot
 from tests.ledger.test_figures import trade
@@ -100,17 +105,29 @@ def naive(bot_id: uuid.UUID, period: str, now: datetime = NOW) -> dict[str, Any]
     if inside and first is not inside[-1] and first.benchmark_price and inside[-1].benchmark_price:
         line["baseline_return_pct"] = (inside[-1].benchmark_price / first.benchmark_price - 1) * 100
     width = HOUR if period in ("daily", "weekly") else DAY
-    line |= naive_ratios([(s.taken_at, s.total_value) for s in inside], width=width, now=now)
-    return line
+    return line | naive_ratios(
+        steps_of([(s.taken_at, s.total_value) for s in inside], width=width, now=now), width=width
+    )
 
 
-def naive_ratios(values: list[tuple[datetime, Decimal]], *, width: timedelta, now: datetime) -> dict[str, Any]:
+def naive_steps(bot_id: uuid.UUID, period: str) -> list[Decimal]:
+    """The returns between whole, neighbouring hours or days."""
+    since = (NOW - LOOKS_BACK[period]).replace(minute=0, second=0, microsecond=0)
+    rows = BotStateSnapshot.objects.filter(bot_id=bot_id, taken_at__gte=since, total_value__isnull=False)
+    values = list(rows.order_by("taken_at").values_list("taken_at", "total_value"))
+    return steps_of(values, width=HOUR if period in ("daily", "weekly") else DAY, now=NOW)
+
+
+def steps_of(values: list[tuple[datetime, Decimal]], *, width: timedelta, now: datetime) -> list[Decimal]:
     last: dict[datetime, Decimal] = {}
     for at, value in values:
         begin = at.replace(minute=0, second=0, microsecond=0)
         last[begin if width == HOUR else begin.replace(hour=0)] = value
     whole = {begin: value for begin, value in last.items() if begin + width <= now}
-    steps = [whole[at] / whole[at - width] - 1 for at in whole if at - width in whole]
+    return [whole[at] / whole[at - width] - 1 for at in whole if at - width in whole]
+
+
+def naive_ratios(steps: list[Decimal], *, width: timedelta) -> dict[str, Any]:
     if len(steps) < 10:
         return dict.fromkeys(("sharpe_ratio", "sortino_ratio", "volatility"))
     yearly = Decimal(365 * 24 if width == HOUR else 365).sqrt()
@@ -242,3 +259,218 @@ def test_negative_equity_is_a_fall_of_everything_and_nothing_more(cast: Any) -> 
         )
     refresh_boards(scope=SCOPE, now=NOW)
     assert lines()[owner.bot_id, "daily"].max_drawdown == 1
+
+
+def test_a_board_kept_from_minute_to_minute_is_the_board_made_anew(world: dict[str, BotAccount]) -> None:
+    """Between full hours a refresh looks at little; trades may be late at any time."""
+    owners = [world["old"], world["live"], world["young"]]
+    dice = random.Random(7)
+    now = NOW
+    for minutes in (1, 9, 10, 17, 60, 5, 480, 30, 30):
+        now += timedelta(minutes=minutes)
+        for owner in owners:
+            BotStateSnapshot.objects.create(
+                client_id=owner.client_id, bot_id=owner.bot_id, taken_at=now, total_value=dice.randint(7000, 13000),
+                benchmark_price=100 if owner.mode == "live" else None,
+            )  # fmt: skip
+        deal(dice.choice(owners), seed=minutes, count=6, days=9, end=now)
+        if minutes == 17:
+            walk(account(make_bot("client_acme", name="newcomer")), seed=8, days=0.3, end=now)
+        for period in Period:
+            refresh_board(scope=SCOPE, period=period, now=now, whole=False)
+        for (bot_id, period), entry in lines().items():
+            assert_line(entry, naive(bot_id, period, now))
+
+
+def test_equity_is_not_compared_across_a_changed_capital(cast: Any) -> None:
+    owner, other = account(cast.acme_bot), account(cast.globex_bot)
+    walk(owner, seed=1, days=12)
+    walk(other, seed=2, days=12)
+    refresh_boards(scope=SCOPE, now=NOW)
+    moved_at = NOW - timedelta(days=2, hours=4)
+    BotAccount.objects.filter(bot_id=owner.bot_id).update(allocated_capital=20_000)
+    assert BotAccount.objects.get(bot_id=owner.bot_id).capital_changed_at is not None
+    BotAccount.objects.filter(bot_id=owner.bot_id).update(capital_changed_at=moved_at)
+    since = (moved_at + HOUR).replace(minute=0, second=0, microsecond=0)
+    for whole in (False, True):
+        LeaderboardEntry.objects.filter(bot_id=owner.bot_id).update(carried_to=moved_at - HOUR)
+        for period in Period:
+            refresh_board(scope=SCOPE, period=period, now=NOW, whole=whole)
+        kept = BotStateSnapshot.objects.filter(bot_id=owner.bot_id, total_value__isnull=False, taken_at__gte=moved_at)
+        before = kept.filter(taken_at__lte=since).order_by("taken_at").last()
+        values = list(kept.filter(taken_at__gt=since).order_by("taken_at").values_list("total_value", flat=True))
+        for period, start in (
+            ("weekly", before.total_value),
+            ("monthly", before.total_value),
+            ("all_time", Decimal(20_000)),
+        ):
+            line = lines()[owner.bot_id, period]
+            points = [start, *values] if period != "all_time" else [start, before.total_value, *values]
+            assert_line(line, {
+                "return_pct": (values[-1] / start - 1) * 100, "start_value": start, "equity": values[-1],
+                "max_drawdown": max(1 - v / max(points[: n + 1]) for n, v in enumerate(points)),
+            })  # fmt: skip
+    for period in Period:
+        assert_line(lines()[other.bot_id, period], naive(other.bot_id, period))
+
+
+def test_boards_are_refreshed_once_a_minute_and_retired_bots_leave(world: dict[str, BotAccount]) -> None:
+    assert refresh_due_boards(scope=SCOPE, now=NOW) == len(world) * len(Period)
+    assert refresh_due_boards(scope=SCOPE, now=NOW + timedelta(seconds=30)) is None
+    Bot.objects.filter(id=world["old"].bot_id).update(retired_at=NOW)
+    assert refresh_due_boards(scope=SCOPE, now=NOW + timedelta(seconds=60)) == 4
+    assert not lines(bot_id=world["old"].bot_id)
+
+
+def test_intervals_are_those_of_the_returns_and_stay_while_nothing_moves(world: dict[str, BotAccount]) -> None:
+    refresh_boards(scope=SCOPE, now=NOW)
+    lively = [key for key, entry in lines().items() if entry.return_pct is not None]
+    assert refresh_intervals(scope=SCOPE, now=NOW, most=2) == 2
+    assert refresh_intervals(scope=SCOPE, now=NOW) == len(lively) - 2
+    assert refresh_intervals(scope=SCOPE, now=NOW) == 0
+    found = lines()
+    old = found[world["old"].bot_id, "weekly"]
+    steps = naive_steps(world["old"].bot_id, "weekly")
+    expected = compounded_interval(steps, seed=zlib.crc32(f"{old.bot_id} weekly".encode()))
+    assert expected is not None
+    assert_line(old, {"return_low_pct": expected.low * 100, "return_high_pct": expected.high * 100})
+    assert old.is_distinguishable == (not expected.low <= 0 <= expected.high)
+    young = found[world["young"].bot_id, "monthly"]
+    assert (young.return_low_pct, young.is_distinguishable) == (None, None) and young.interval_at == NOW
+    BotAccount.objects.filter(bot_id=old.bot_id).update(allocated_capital=None)
+    refresh_boards(scope=SCOPE, now=NOW + timedelta(minutes=1))
+    refresh_intervals(scope=SCOPE, now=NOW + timedelta(minutes=1))
+    gone = lines()[old.bot_id, "weekly"]
+    assert (gone.return_pct, gone.return_low_pct, gone.is_distinguishable, gone.interval_at) == (None,) * 4
+
+
+def shown(caller: Any, path: str) -> dict[str, Any]:
+    answer = caller.get(f"/api/leaderboard/{path}")
+    assert answer.status == 200, answer
+    return answer.body
+
+
+def test_a_board_ranks_what_the_caller_sees_and_says_why_not(cast: Any, world: dict[str, BotAccount]) -> None:
+    LedgerSettings.objects.update_or_create(id=1, defaults={"minimum_closed_trades": 1})
+    refresh_boards(scope=SCOPE, now=NOW)
+    refresh_intervals(scope=SCOPE, now=NOW)
+    twin = account(make_bot("client_globex", name="twin"))
+    LeaderboardEntry.objects.create(
+        bot_id=twin.bot_id, client_id=twin.client_id, period="weekly", mode="paper", currency="USDT", is_ranked=True,
+        return_pct=lines()[world["old"].bot_id, "weekly"].return_pct, updated_at=NOW,
+    )  # fmt: skip
+    body = shown(cast.operator, "weekly?mode=paper")
+    assert (body["period"], body["mode"], body["count"]) == ("weekly", "paper", 5)
+    ranked = [line for line in body["leaderboard"] if line["rank"] is not None]
+    assert {line["bot_name"]: line["rank"] for line in ranked} in (
+        {"acme maker": 1, "twin": 1, "young": 3}, {"young": 1, "acme maker": 2, "twin": 2},
+    )  # fmt: skip
+    last = body["leaderboard"][-1]
+    assert last["rank"] is None and last["unranked_reason"].endswith(".") and last["return_pct"] is None
+    old = next(line for line in ranked if line["bot_name"] == "acme maker")
+    stored = lines()[world["old"].bot_id, "weekly"]
+    for name in (
+        "total_pnl",
+        "win_rate",
+        "sharpe_ratio",
+        "max_drawdown",
+        "return_pct",
+        "fees",
+        "volume",
+        "return_low_pct",
+    ):
+        assert old[name] == pytest.approx(float(getattr(stored, name)), rel=1e-12)
+    assert old["total_trades"] == stored.total_trades and old["updated_at"].endswith("Z")
+    assert old["certainty"].startswith("Not distinguishable" if not stored.is_distinguishable else "Distinguishable")
+
+    mine = shown(cast.acme_reads, "weekly?mode=paper")
+    assert {line["bot_name"] for line in mine["leaderboard"]} == {"acme maker", "young", "idle"}
+    assert sorted(line["rank"] for line in mine["leaderboard"] if line["rank"]) == [1, 2]
+    assert shown(cast.operator, "daily?limit=1&mode=paper")["count"] == 1
+    assert shown(cast.operator, "daily")["mode"] == "live"
+    assert shown(cast.acme_reads, "daily")["mode"] == "live"  # "poor" is live, though it has no rank
+    assert {line["bot_name"] for line in shown(cast.operator, "daily")["leaderboard"]} == {"globex maker", "poor"}
+
+
+def test_a_malformed_question_is_refused_with_a_sentence(cast: Any) -> None:
+    for path, status in (
+        ("yearly", 404), ("daily?mode=demo", 400), ("daily?limit=0", 400), ("daily?limit=x", 400), ("stats?mode=x", 400),
+        (f"bot/{cast.acme_bot}/history?days=0", 400), (f"bot/{cast.acme_bot}/history?days=99999", 400),
+        (f"bot/{cast.globex_bot}/history", 404), (f"bot/{uuid.uuid4()}/history", 404),
+    ):  # fmt: skip
+        answer = cast.acme_reads.get(f"/api/leaderboard/{path}")
+        assert answer.status == status and answer.body["detail"].endswith("."), (path, answer)
+    for path in ("daily", "stats", f"bot/{cast.acme_bot}/history"):
+        assert cast.nobody.get(f"/api/leaderboard/{path}").status == 401
+        assert cast.acme_bot_pings.get(f"/api/leaderboard/{path}").status == 403
+    assert shown(cast.acme_reads, "all_time") | {"refreshed_at": None} == {
+        "period": "all_time", "mode": "paper", "count": 0, "total": 0, "refreshed_at": None, "minimum_closed_trades": 5,
+        "leaderboard": [],
+    }  # fmt: skip
+
+
+def test_sums_of_several_currencies_and_modes_are_never_added_up(cast: Any) -> None:
+    for name, pair, mode, pnl in (
+        ("a", "BTC/USDT", "paper", "5"), ("b", "BTC/USDT", "paper", "-2"), ("c", "BTC/EUR", "paper", "100"),
+        ("d", "BTC/USDT", "live", "1000"),
+    ):  # fmt: skip
+        owner = account(make_bot("client_acme", name=name, pair=pair), mode=mode, currency=pair[4:])
+        trade(owner, mode=mode, symbol=pair, currency=owner.currency, pnl=pnl).save()
+    refresh_boards(scope=SCOPE, now=NOW)
+    body = shown(cast.acme_reads, "stats?mode=paper")
+    assert {k: body[k] for k in ("currency", "total_bots", "total_users", "total_trades", "total_pnl", "avg_win_rate")} == {
+        "currency": "USDT", "total_bots": 2, "total_users": 1, "total_trades": 2, "total_pnl": 3, "avg_win_rate": 0.5,
+    }  # fmt: skip
+    assert [(o["mode"], o["currency"], o["total_pnl"]) for o in body["others"]] == [
+        ("live", "USDT", 1000), ("paper", "EUR", 100),
+    ]  # fmt: skip
+    assert shown(cast.acme_reads, "stats")["mode"] == "live"
+    none = shown(cast.globex_manages, "stats")
+    assert (none["total_bots"], none["total_pnl"], none["avg_win_rate"], none["others"]) == (0, None, None, [])
+
+
+def test_history_is_a_curve_of_at_most_a_thousand_points(cast: Any) -> None:
+    owner = account(cast.acme_bot)
+    now = timezone.now()
+    BotStateSnapshot.objects.bulk_create(
+        BotStateSnapshot(
+            client_id=owner.client_id, bot_id=owner.bot_id, taken_at=now - timedelta(minutes=10 * n), total_value=n + 1,
+            balance=n, realized_pnl=Decimal("1.5"), win_rate=Decimal("0.25"), trade_count=n,
+        )
+        for n in range(2000)
+    )  # fmt: skip
+    body = shown(cast.acme_reads, f"bot/{cast.acme_bot}/history?days=1")
+    assert (body["botId"], body["days"], body["count"]) == (str(cast.acme_bot), 1, 144)
+    newest = body["history"][-1]
+    assert (newest["total_value"], newest["balance"], newest["realized_pnl"], newest["win_rate"]) == (1, 0, 1.5, 0.25)
+    assert newest["timestamp"].endswith("Z") and newest["timestamp"] > body["history"][0]["timestamp"]
+    long = shown(cast.acme_reads, f"bot/{cast.acme_bot}/history?days=14")
+    assert 900 < long["count"] <= 1001 and long["history"][-1]["total_value"] == 1
+
+
+def test_no_figure_and_no_rank_of_a_tenant_moves_with_anothers_rows(cast: Any) -> None:
+    """Two bots with the same name and pair, one each; then one of them lives on."""
+    mine = account(make_bot("client_acme", name="same"))
+    theirs = account(make_bot("client_globex", name="same"))
+    for owner in (mine, theirs):
+        walk(owner, seed=4, days=9)
+        deal(owner, seed=4, count=60, days=9)
+    refresh_boards(scope=SCOPE, now=NOW)
+    refresh_intervals(scope=SCOPE, now=NOW)
+    paths = [f"{period}?mode=paper" for period in Period] + ["stats", f"bot/{mine.bot_id}/history?days=3650"]
+    before = [shown(cast.acme_reads, path) for path in paths]
+    same = {**vars(lines()[mine.bot_id, "weekly"]), "id": 0, "_state": 0, "bot_id": 0, "client_id": 0}
+    other = {**vars(lines()[theirs.bot_id, "weekly"]), "id": 0, "_state": 0, "bot_id": 0, "client_id": 0}
+    apart = {"return_low_pct": 0, "return_high_pct": 0, "is_distinguishable": 0}  # each draws its own lots
+    assert same | apart == other | apart
+
+    walk(theirs, seed=9, days=8.95, end=NOW - timedelta(minutes=7))
+    deal(theirs, seed=10, count=200, days=9)
+    walk(account(make_bot("client_globex", name="best")), seed=3, days=5)
+    refresh_boards(scope=SCOPE, now=NOW)
+    refresh_intervals(scope=SCOPE, now=NOW)
+    after = [shown(cast.acme_reads, path) for path in paths]
+    for board in before + after:
+        board.pop("refreshed_at", None)
+    assert after == before
+    assert [line["rank"] for line in after[1]["leaderboard"]] == [1]

@@ -37,18 +37,21 @@ _CERTAINTY = """
             ELSE ' Not distinguishable from the next in rank.' END
 """
 _BOARD = f"""
-WITH chosen AS MATERIALIZED ({_MODE}), ranked AS (
-    SELECT e.*, b.name, b.pair,
-           CASE WHEN e.is_ranked THEN rank() OVER (ORDER BY e.is_ranked DESC, e.return_pct DESC NULLS LAST) END AS rank,
-           CASE WHEN e.is_ranked THEN e.return_low_pct > lead(e.return_high_pct) OVER (
-               PARTITION BY e.is_ranked ORDER BY e.return_pct DESC, e.bot_id) END AS is_apart
+WITH chosen AS MATERIALIZED ({_MODE}), lines AS MATERIALIZED (
+    SELECT e.id, e.bot_id, e.is_ranked, e.return_pct, e.return_low_pct AS low,
+           CASE WHEN e.is_ranked THEN e.return_high_pct END AS high, b.name, b.pair
       FROM {_LINES} AND e.period = %(period)s::text AND e.mode = (SELECT mode FROM chosen)
-), shown AS (
-    SELECT r.* FROM ranked r
-     ORDER BY r.is_ranked DESC, r.return_pct DESC NULLS LAST, r.bot_id LIMIT %(limit)s::int
+), ranked AS (
+    SELECT l.id, l.name, l.pair, row_number() OVER w AS place,
+           CASE WHEN l.is_ranked THEN rank() OVER (ORDER BY l.is_ranked DESC, l.return_pct DESC NULLS LAST) END AS rank,
+           CASE WHEN l.is_ranked THEN l.low > lead(l.high) OVER w END AS is_apart
+      FROM lines l WINDOW w AS (ORDER BY l.is_ranked DESC, l.return_pct DESC NULLS LAST, l.bot_id)
+     ORDER BY l.is_ranked DESC, l.return_pct DESC NULLS LAST, l.bot_id LIMIT %(limit)s::int
+), shown AS MATERIALIZED (
+    SELECT e.*, r.name, r.pair, r.place, r.rank, r.is_apart FROM ranked r JOIN leaderboard_entries e ON e.id = r.id
 )
 SELECT json_build_object('period', %(period)s::text, 'mode', (SELECT mode FROM chosen),
-         'count', (SELECT count(*) FROM shown), 'total', (SELECT count(*) FROM ranked),
+         'count', (SELECT count(*) FROM shown), 'total', (SELECT count(*) FROM lines),
          'refreshed_at', (SELECT bridge_iso(boards_at) FROM ledger_state),
          'minimum_closed_trades', coalesce((SELECT minimum_closed_trades FROM ledger_settings), 5),
          'leaderboard', coalesce((SELECT json_agg(json_build_object('rank', r.rank, 'bot_id', r.bot_id,
@@ -59,8 +62,7 @@ SELECT json_build_object('period', %(period)s::text, 'mode', (SELECT mode FROM c
              'is_distinguishable_from_next', r.is_apart, 'certainty', {_CERTAINTY},
              'since_at', bridge_iso(r.since_at), 'interval_at', bridge_iso(r.interval_at),
              'updated_at', bridge_iso(r.updated_at))
-             ORDER BY r.is_ranked DESC, r.return_pct DESC NULLS LAST, r.bot_id)
-           FROM shown r), '[]'))::text
+             ORDER BY r.place) FROM shown r), '[]'))::text
 """  # noqa: S608 - made of constants
 # Bots of one mode and currency. Several are never added up.
 _STATS = f"""

@@ -44,6 +44,7 @@ class LedgerFacts(FactsAdmin):
     list_select_related: tuple[str, ...] = ("bot",)
     list_filter_submit = True
     list_fullwidth = True
+    list_before_template = "admin/bridge/ledger_list_note.html"
     sortable_by: tuple[str, ...] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:

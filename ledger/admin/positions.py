@@ -17,7 +17,7 @@ from clients.admin_base import NOTHING, badge
 from ledger.admin.lists import MODES, BotChooser, ClientChooser, DaysOfBot, LedgerFacts, of_bot
 from ledger.admin.shown import amount, bot_link, client_link, exact, figure, instant, json_document, link, moment, plain
 from ledger.admin.trades import CAUSES, action_badge
-from ledger.models import Position
+from ledger.models import Position, PositionDay
 from ledger.rules.words import Action, Cause, PositionStatus
 
 
@@ -91,6 +91,7 @@ class PositionAdmin(LedgerFacts):
                     ("mode", "market_type"),
                     (exact("leverage"), link("connector")),
                     (exact("mark_price"), instant("marked_at")),
+                    instant("traded_at", "last traded (UTC)"),
                     (exact("stop_loss"), exact("take_profit")),
                     (exact("liquidation_price"), exact("peak_size", unit="currency")),
                     (exact("opened_quantity"), exact("closed_quantity")),
@@ -134,3 +135,32 @@ class PositionAdmin(LedgerFacts):
     @display(description="what an import left over")
     def left_over(self, position: Position) -> SafeString | str:
         return json_document(position.extra)
+
+
+@admin.register(PositionDay)
+class PositionDayAdmin(LedgerFacts):
+    list_display = (
+        moment("day_at", "day began"),
+        bot_link,
+        link("position"),
+        amount("opened_quantity", "entered"),
+        amount("closed_quantity", "closed"),
+        amount("realized_exact", "realised", gain=True),
+    )
+    list_select_related = ("bot", "position")
+    list_filter = (("bot", BotChooser),)
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    (bot_link, link("position")),
+                    (instant("day_at", "day began (UTC)"), exact("peak_size")),
+                    (exact("opened_quantity"), exact("closed_quantity")),
+                    (exact("basis_quantity"), exact("basis_cost")),
+                    (exact("basis_entry_fees"), exact("realized_exact", "realised, unrounded")),
+                    exact("exit_notional"),
+                )
+            },
+        ),
+    )

@@ -10,6 +10,7 @@ from typing import Any, cast
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from unfold.decorators import display
 
 from clients.admin_base import NOTHING, ago
@@ -18,6 +19,7 @@ from ground.http import to_wire
 Column = Callable[[Any], SafeString | str]
 SIGNIFICANT = 8
 LONGEST = 100_000  # characters of a prompt or a document that a page shows
+LONGEST_NAME = 28
 MOST_ROWS = 200
 
 
@@ -91,15 +93,14 @@ def written(at: Any) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d}" if at else NOTHING
 
 
-def link(name: str, label: str = "", *, page: str = "") -> Column:
+def link(name: str, label: str = "", *, text: str = "") -> Column:
     """A link to the row that a foreign key names; it costs no query, so the row itself may be gone."""
 
     @display(description=label or name)
     def show(row: Any) -> SafeString | str:
         value = getattr(row, f"{name}_id")
         options = row._meta.get_field(name).related_model._meta
-        shown = linked(page or f"{options.app_label}_{options.model_name}", value, str(value)[:13])
-        return format_html('<span class="bridge-when">{}</span>', shown)
+        return linked(f"{options.app_label}_{options.model_name}", value, text or str(value))
 
     return _named(show, name)
 
@@ -125,7 +126,9 @@ def bot_link(row: Any) -> SafeString | str:
     """The bot with its name; one that is deleted has no page any more."""
     if row.bot_id is None:
         return NOTHING
-    return f"{row.bot.name} (deleted)" if row.bot.retired_at else linked("bots_bot", row.bot_id, row.bot.name)
+    name = Truncator(row.bot.name).chars(LONGEST_NAME)
+    shown = f"{name} (deleted)" if row.bot.retired_at else linked("bots_bot", row.bot_id, name)
+    return format_html('<span class="bridge-when" title="{}">{}</span>', row.bot.name, shown)
 
 
 @display(description="client")
@@ -164,7 +167,7 @@ def report(value: Any) -> SafeString | str:
     if isinstance(value, dict) and value:
         lines = ((name.replace("_", " "), report(item)) for name, item in value.items())
         body = format_html_join("", "<tr><th>{}</th><td>{}</td></tr>", lines)
-        return format_html('<table class="bridge-table">{}</table>', body)
+        return format_html('<div class="bridge-scroll"><table class="bridge-table">{}</table></div>', body)
     if isinstance(value, list) and value:
         return _rows(value) if all(isinstance(item, dict) for item in value) else _list(value)
     if value is None or value in ({}, []):

@@ -110,7 +110,7 @@ class TradeAdmin(LedgerFacts):
         "profit",
         "fee_paid",
         "why",
-        link("position"),
+        link("position", text="position"),
     )
     list_filter = (
         ("bot", BotChooser),

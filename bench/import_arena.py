@@ -18,6 +18,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from bench import cpu
 from bench.api import say
 from bench.stage import Stage
 from bridge_project.up import programs
@@ -29,7 +30,7 @@ FACTS = ("positions", "bot_decisions", "trades", "bot_state_snapshots", "kept_do
 EMPTIED = (*OWNERS, *FACTS, "bot_stats", "bot_trade_hours", "bot_fees", "bot_equity_buckets", "arena_imports")
 NEVER_ALIKE = {"recorded_at", "updated_at", "created_at", "imported_at"}
 GOAL_TIMES, GOAL_MB = 2.0, 64
-LOOK_EVERY_S = 0.02
+LOOK_EVERY_S = 0.1
 BLOCK_BYTES = 1 << 20
 
 
@@ -53,8 +54,11 @@ class Figures:
     rows: int = 0
     megabytes: float = 0
     imported_s: list[float] = field(default_factory=list)
+    imported_cpu_s: list[float] = field(default_factory=list)
     started_s: list[float] = field(default_factory=list)
+    started_cpu_s: list[float] = field(default_factory=list)
     copied_s: list[float] = field(default_factory=list)
+    copied_cpu_s: list[float] = field(default_factory=list)
     again_s: float = 0
     peak_mb: list[float] = field(default_factory=list)
 
@@ -63,7 +67,9 @@ class Figures:
         started = statistics.median(self.started_s)
         return {
             "rows": self.rows, "megabytes": round(self.megabytes, 1), "import_s": round(imported, 2),
-            "of_that_starting_s": round(started, 2), "copy_s": round(copied, 2), "again_s": round(self.again_s, 2),
+            "import_cpu_s": round(statistics.median(self.imported_cpu_s), 2), "starting_s": round(started, 2),
+            "starting_cpu_s": round(statistics.median(self.started_cpu_s), 2), "copy_s": round(copied, 2),
+            "copy_cpu_s": round(statistics.median(self.copied_cpu_s), 2), "again_s": round(self.again_s, 2),
             "import_rows_per_s": round(self.rows / imported), "copy_rows_per_s": round(self.rows / copied),
             "peak_mb": round(max(self.peak_mb), 1),
         }  # fmt: skip
@@ -76,7 +82,7 @@ def run(*, quick: bool, only: str = "") -> dict[str, Any]:
     with Stage(forgetful=False) as ground:
         empty = ground.folder / "empty.json"
         empty.write_text('{"bots": [], "marketData": []}')
-        _, idle_mb = imported(ground, empty)
+        idle_mb = imported(ground, empty).peak_mb
         found = {size.name: measure(ground, size, empty) for size in sizes}
     figures = {name: one.summary() for name, one in found.items()}
     ratios = {name: ratios_of(one, idle_mb) for name, one in figures.items()}
@@ -100,21 +106,27 @@ def measure(ground: Stage, size: Size, empty: Path) -> Figures:
         expected = ""
         for number in range(size.rounds):
             empty_tables(database)
-            figures.started_s.append(imported(ground, empty)[0])
+            starting = imported(ground, empty)
+            figures.started_s.append(starting.seconds)
+            figures.started_cpu_s.append(starting.cpu_s)
             empty_tables(database)
-            seconds, peak = imported(ground, blob)
-            figures.imported_s.append(seconds)
-            figures.peak_mb.append(peak)
-            say(f"{size.name}: round {number + 1} imported in {seconds:.2f} s, {peak:.0f} MB at most")
+            run = imported(ground, blob)
+            figures.imported_s.append(run.seconds)
+            figures.imported_cpu_s.append(run.cpu_s)
+            figures.peak_mb.append(run.peak_mb)
+            say(f"{size.name}: round {number + 1} imported in {run.seconds:.2f} s, CPU {run.process_cpu_s:.2f} s and "
+                f"{run.database_cpu_s:.2f} s in the database, {run.peak_mb:.0f} MB at most")  # fmt: skip
             if number == 0:
                 write_rows(database, rows)
                 expected, figures.rows = digest(database), count(database)
-                figures.again_s = imported(ground, blob)[0]
+                figures.again_s = imported(ground, blob).seconds
             if digest(database) != expected:
                 raise SystemExit(f"{size.name}: importing the same again gave other rows")
             empty_tables(database)
-            figures.copied_s.append(copied(ground, database, rows))
-            say(f"{size.name}: round {number + 1} copied in {figures.copied_s[-1]:.2f} s")
+            seconds, cpu_s = copied(ground, database, rows)
+            figures.copied_s.append(seconds)
+            figures.copied_cpu_s.append(cpu_s)
+            say(f"{size.name}: round {number + 1} copied in {seconds:.2f} s, CPU {cpu_s:.2f} s")
             if digest(database) != expected:
                 raise SystemExit(f"{size.name}: the COPY gave other rows than the import")
         empty_tables(database)
@@ -122,31 +134,53 @@ def measure(ground: Stage, size: Size, empty: Path) -> Figures:
     return figures
 
 
-def imported(ground: Stage, blob: Path) -> tuple[float, float]:
-    """Run the command to its end: seconds, and the most memory that its process held, in MB."""
-    command = programs.manage("import_arena_state", str(blob))
-    began, peak = time.monotonic(), 0.0
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the command."""
+
+    seconds: float
+    process_cpu_s: float
+    database_cpu_s: float
+    peak_mb: float
+
+    @property
+    def cpu_s(self) -> float:
+        return self.process_cpu_s + self.database_cpu_s
+
+
+def imported(ground: Stage, blob: Path) -> Run:
+    """Run the command to its end. CPU and memory are looked at while it runs: its last moments count as none."""
+    before, used, own, peak = cpu.spent(ground.backends()), dict[int, int](), 0, 0.0
+    began = time.monotonic()
     with ground.log.open("ab") as log:
-        process = subprocess.Popen(command, env=ground.environ, cwd=programs.CHECKOUT, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            programs.manage("import_arena_state", str(blob)), env=ground.environ, cwd=programs.CHECKOUT, stdout=log,
+            stderr=log,
+        )  # fmt: skip
         while process.poll() is None:
             peak = max(peak, _high_water(process.pid))
+            own = max(own, *cpu.spent([process.pid]).values())
+            used |= cpu.spent(ground.backends())
             time.sleep(LOOK_EVERY_S)
+    seconds = time.monotonic() - began
     if process.returncode:
         raise SystemExit(f"the import failed:\n{ground.last_words()}")
-    return time.monotonic() - began, peak
+    return Run(seconds, own / 1e9, cpu.between(before, used) / 1e9, peak)
 
 
-def copied(ground: Stage, database: psycopg.Connection, rows: Path) -> float:
-    """Seconds of the COPY, as the owner of the tables and in one transaction, as the import is."""
+def copied(ground: Stage, database: psycopg.Connection, rows: Path) -> tuple[float, float]:
+    """Seconds and CPU seconds of the COPY, as the owner of the tables and in one transaction, as the import is."""
     for table in OWNERS:
         _copy_in(database, table, rows)
     database.execute("CHECKPOINT")
     with psycopg.connect(ground.environ["DATABASE_URL"]) as owner:
-        began = time.monotonic()
+        backend = [owner.info.backend_pid]
+        spent, own, began = cpu.spent(backend), time.process_time(), time.monotonic()
         for table in FACTS:
             _copy_in(owner, table, rows)
         owner.commit()
-        return time.monotonic() - began
+        seconds = time.monotonic() - began
+        return seconds, time.process_time() - own + cpu.between(spent, cpu.spent(backend)) / 1e9
 
 
 def write_rows(database: psycopg.Connection, rows: Path) -> None:
@@ -182,11 +216,13 @@ def empty_tables(database: psycopg.Connection) -> None:
 
 
 def ratios_of(figures: dict[str, float], idle_mb: float) -> dict[str, float]:
-    starting = figures["of_that_starting_s"]
+    import_s, cpu_s = figures["import_s"], figures["import_cpu_s"]
     return {
-        "import_over_copy": round(figures["import_s"] / figures["copy_s"], 2),
-        "import_without_starting_over_copy": round((figures["import_s"] - starting) / figures["copy_s"], 2),
-        "again_over_import": round(figures["again_s"] / figures["import_s"], 2),
+        "import_over_copy": round(import_s / figures["copy_s"], 2),
+        "import_cpu_over_copy_cpu": round(cpu_s / figures["copy_cpu_s"], 2),
+        "started_import_over_copy": round((import_s - figures["starting_s"]) / figures["copy_s"], 2),
+        "started_import_cpu_over_copy_cpu": round((cpu_s - figures["starting_cpu_s"]) / figures["copy_cpu_s"], 2),
+        "again_over_import": round(figures["again_s"] / import_s, 2),
         "peak_mb_above_idle": round(figures["peak_mb"] - idle_mb, 1),
     }
 

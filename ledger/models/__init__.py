@@ -7,6 +7,7 @@ from ledger.models.facts import BotDecision, BotStateSnapshot, Position, Trade
 from ledger.models.figures import BotFee, BotTradeHour, EquityBucket, LeaderboardEntry
 from ledger.models.imports import ArenaImport, KeptDocument
 from ledger.models.operations import LedgerSettings, LedgerState
+from ledger.models.spans import BotTradeSpan
 
 __all__ = [
     "ArenaImport",
@@ -15,6 +16,7 @@ __all__ = [
     "BotFee",
     "BotStateSnapshot",
     "BotTradeHour",
+    "BotTradeSpan",
     "EquityBucket",
     "KeptDocument",
     "LeaderboardEntry",

@@ -48,6 +48,13 @@ class BucketSpan(StrEnum):
     DAY = "day"
 
 
+class TradeSpan(StrEnum):
+    """What hours of trades are added up to."""
+
+    DAY = "day"
+    MONTH = "month"
+
+
 class Period(StrEnum):
     """What a leaderboard looks back on."""
 

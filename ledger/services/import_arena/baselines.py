@@ -8,7 +8,7 @@ from ledger.selectors.arena_figures import BASELINE, FIGURES
 _KEEP = f"""
     INSERT INTO kept_documents (id, client_id, bot_id, source, kind, key, body, rank)
     SELECT gen_random_uuid(), f.client_id, f.id, %(source)s, %(kind)s, '', f.figures, 0
-      FROM ({FIGURES} WHERE b.id IN (SELECT d.bot_id FROM kept_documents d WHERE d.source = %(source)s)) f
+      FROM ({FIGURES} WHERE b.id IN (SELECT a.bot_id FROM arena_bots a WHERE NOT a.is_left_alone)) f
     ON CONFLICT (source, kind, key, client_id, bot_id) DO UPDATE SET body = excluded.body
      WHERE kept_documents.body <> excluded.body
 """  # noqa: S608 - made of constants

@@ -161,7 +161,7 @@ BOT_DOCUMENTS = f"""
            CASE WHEN f.section = 'bot' THEN f.bot
                 ELSE row_number() OVER (PARTITION BY f.bot, f.section ORDER BY f.seq) - 1 END
       FROM arena_staging_fields f JOIN arena_bots b ON b.index = f.bot
-     WHERE f.section IN ('bot', 'bot_field', 'portfolio_field')
+     WHERE f.section IN ('bot', 'bot_field', 'portfolio_field') AND NOT b.is_left_alone
     {_UPSERT}
 """
 STATE_DOCUMENTS = f"""

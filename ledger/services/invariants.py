@@ -1,7 +1,8 @@
 """What must always hold in the ledger, each as statements that yield what breaks it.
 
-``%(bot)s`` NULL means every bot, ``%(now)s`` is the moment of looking, ``%(hours_from)s`` as in ``recomputed``. A statement yields ``client_id, bot_id, place (a
-table), row_id, field, expected, found``, one line a break. Statistics have their own statements in ``recomputed``.
+``%(bot)s`` NULL means every bot, ``%(now)s`` is the moment of looking, ``%(hours_from)s`` as in ``recomputed``. A
+statement yields ``client_id, bot_id, place (a table), row_id, field, expected, found``, one line a break. Statistics have
+their own statements in ``recomputed``.
 """
 
 from __future__ import annotations
@@ -259,7 +260,7 @@ CHECKS = (
         "statistics",
         "the kept figures are those of the rows",
         tuple(recomputed.COMPARE.values()),
-        f"SELECT {' + '.join(_count(t) for t in ('bot_trade_hours', 'bot_fees', 'bot_stats', 'bot_equity_buckets'))}",
+        f"SELECT {' + '.join(_count(table) for table in recomputed.REPAIR)}",
         Severity.WARNING,
     ),
     Check(

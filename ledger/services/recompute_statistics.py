@@ -96,7 +96,10 @@ def _repair(scope: Scope, bot_id: UUID, *, now: datetime) -> Differing:
         found = next(iter(_compare(bot_id, now=now)), None)
         if found is None:  # somebody was quicker
             return Differing(bot_id, 0, (), is_repaired=True)
-        for table in sorted({difference.table for difference in found.differences}):
+        tables = {difference.table for difference in found.differences}
+        if "bot_trade_hours" in tables:
+            tables.add("bot_trade_spans")
+        for table in (table for table in REPAIR if table in tables):
             for statement in REPAIR[table]:
                 run(statement, params)
     return Differing(bot_id, found.count, found.differences, is_repaired=True)

@@ -24,13 +24,19 @@ ADD_UP_TRADES = f"""
 """  # noqa: S608 - made of constants
 PREPARE = (ADD_UP_TRADES, "ANALYZE recomputed_trades")
 
-_HOURS = """
-    SELECT bot_id, symbol, hour_at, (array_agg(client_id))[1] AS client_id, sum(trades) AS trades, sum(buys) AS buys,
-           sum(closed) AS closed, sum(wins) AS wins, sum(losses) AS losses, coalesce(sum(pnl), 0) AS pnl,
-           coalesce(sum(gross_profit), 0) AS gross_profit, coalesce(sum(gross_loss), 0) AS gross_loss,
-           coalesce(sum(fees), 0) AS fees, sum(volume) AS volume, max(best_pnl) AS best_pnl, min(worst_pnl) AS worst_pnl
-      FROM recomputed_trades GROUP BY bot_id, symbol, hour_at
+_SUMS = """
+    (array_agg(client_id))[1] AS client_id, sum(trades) AS trades, sum(buys) AS buys, sum(closed) AS closed,
+    sum(wins) AS wins, sum(losses) AS losses, coalesce(sum(pnl), 0) AS pnl, coalesce(sum(gross_profit), 0) AS gross_profit,
+    coalesce(sum(gross_loss), 0) AS gross_loss, coalesce(sum(fees), 0) AS fees, sum(volume) AS volume,
+    max(best_pnl) AS best_pnl, min(worst_pnl) AS worst_pnl
 """
+_HOURS = f"SELECT bot_id, symbol, hour_at, {_SUMS} FROM recomputed_trades GROUP BY bot_id, symbol, hour_at"  # noqa: S608
+_SPANS = f"""
+    SELECT bot_id, symbol, span, start_at, {_SUMS}
+      FROM recomputed_trades CROSS JOIN LATERAL (
+        VALUES ('day', date_trunc('day', hour_at, 'UTC')), ('month', date_trunc('month', hour_at, 'UTC'))) v (span, start_at)
+     GROUP BY bot_id, symbol, span, start_at
+"""  # noqa: S608 - made of constants
 _HOUR_FIELDS = ("trades", "buys", "closed", "wins", "losses", "pnl", "gross_profit", "gross_loss", "fees", "volume",
                 "best_pnl", "worst_pnl")  # fmt: skip
 _FEES = """
@@ -63,6 +69,7 @@ _STAT_FIELDS = ("trades", "closed_trades", "wins", "losses", "pnl", "gross_profi
                 "decisions_successful")  # fmt: skip
 _NULLABLE = {
     "bot_trade_hours": ("best_pnl", "worst_pnl"),
+    "bot_trade_spans": ("best_pnl", "worst_pnl"),
     "bot_fees": (),
     "bot_stats": ("pnl", "first_trade_at", "last_trade_at"),
 }
@@ -157,6 +164,14 @@ COMPARE = {
         row="coalesce(h.id::text, r.symbol || ' ' || bridge_iso(r.hour_at))",
         fields=_HOUR_FIELDS,
     ),
+    "bot_trade_spans": _differences(
+        _SPANS,
+        "bot_trade_spans",
+        "s",
+        on="s.bot_id = r.bot_id AND s.span = r.span AND s.start_at = r.start_at AND s.symbol = r.symbol",
+        row="coalesce(s.id::text, r.span || ' ' || r.symbol || ' ' || bridge_iso(r.start_at))",
+        fields=_HOUR_FIELDS,
+    ),
     "bot_fees": _differences(
         _FEES,
         "bot_fees",
@@ -227,6 +242,15 @@ REPAIR = {
             _HOURS,
             key="bot_id, hour_at, symbol",
             columns=("bot_id", "hour_at", "symbol", "client_id", *_HOUR_FIELDS),
+        ),
+    ),
+    "bot_trade_spans": (  # whose trigger stands on the hours: so after them
+        "DELETE FROM bot_trade_spans s WHERE s.bot_id = %(bot)s",
+        _put(
+            "bot_trade_spans",
+            _SPANS,
+            key="bot_id, span, start_at, symbol",
+            columns=("bot_id", "span", "start_at", "symbol", "client_id", *_HOUR_FIELDS),
         ),
     ),
     "bot_fees": (

@@ -17,6 +17,7 @@ from ledger.models import (
     BotFee,
     BotStateSnapshot,
     BotTradeHour,
+    BotTradeSpan,
     EquityBucket,
     Position,
     Trade,
@@ -35,9 +36,11 @@ def healthy(cast: Cast) -> dict[str, Any]:
     paper(cast.globex_bot)
     made = paper(cast.acme_bot)
     hours = BotTradeHour.objects.filter(bot_id=cast.acme_bot, symbol="BTC/USDT").order_by("hour_at")
+    spans = BotTradeSpan.objects.filter(bot_id=cast.acme_bot, symbol="BTC/USDT")
     buckets = EquityBucket.objects.filter(bot_id=cast.acme_bot)
     return {
         **made, "acme": cast.acme_bot, "bought": hours[0].id, "sold": hours[1].id,
+        "traded_day": spans.get(span="day").id, "traded_month": spans.get(span="month").id,
         "bnb": BotFee.objects.get(bot_id=cast.acme_bot, currency="BNB").id,
         "morning": buckets.filter(span="hour").order_by("start_at")[0].id, "day": buckets.get(span="day").id,
     }  # fmt: skip

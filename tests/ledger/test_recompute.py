@@ -13,7 +13,16 @@ from django.db import connection
 from bots.models import BotStats
 from ground.errors import NotFound
 from ground.scope import system_scope
-from ledger.models import BotAccount, BotDecision, BotFee, BotStateSnapshot, BotTradeHour, EquityBucket, Trade
+from ledger.models import (
+    BotAccount,
+    BotDecision,
+    BotFee,
+    BotStateSnapshot,
+    BotTradeHour,
+    BotTradeSpan,
+    EquityBucket,
+    Trade,
+)
 from ledger.services.recompute_statistics import recompute_statistics
 from ledger.services.thin_snapshots import thin_snapshots
 from ledger.services.verify_ledger import verify_ledger
@@ -21,7 +30,7 @@ from tests.fixtures import Cast
 from tests.ledger.planted import HOUR, NOW, healthy, plant, snapshots
 
 SCOPE = system_scope("statistics")
-FIGURES = (BotStats, BotTradeHour, BotFee, EquityBucket)
+FIGURES = (BotStats, BotTradeHour, BotTradeSpan, BotFee, EquityBucket)
 UNCOMPARED = ("id", "updated_at")
 
 
@@ -49,6 +58,9 @@ SPOILED = [
     "UPDATE bot_trade_hours SET volume = 0, worst_pnl = -3 WHERE id = {sold}",
     "UPDATE bot_trade_hours SET symbol = 'DOGE/USDT' WHERE id = {sold}",
     "DELETE FROM bot_trade_hours WHERE id = {bought}",
+    "UPDATE bot_trade_spans SET trades = 3, best_pnl = NULL WHERE id = {traded_day}",
+    "DELETE FROM bot_trade_spans WHERE id = {traded_month}",
+    "UPDATE bot_trade_spans SET span = 'month', start_at = start_at - interval '50 days' WHERE id = {traded_day}",
     "UPDATE bot_fees SET currency = 'EUR' WHERE id = {bnb}",
     "UPDATE bot_equity_buckets SET high = 1, first_at = last_at, snapshots = 1 WHERE id = {morning}",
     "DELETE FROM bot_equity_buckets WHERE id = {morning}",

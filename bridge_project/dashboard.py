@@ -55,6 +55,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 _item("Trades", "swap_vert", "ledger_trade_changelist"),
                 _item("Positions", "stacked_line_chart", "ledger_position_changelist", "?status=open"),
+                _item("Positions by day", "calendar_month", "ledger_positionday_changelist"),
                 _item("Decisions", "psychology", "ledger_botdecision_changelist"),
                 _item("Boards", "leaderboard", "ledger_leaderboardentry_changelist"),
                 _item("Accounts", "savings", "ledger_botaccount_changelist"),

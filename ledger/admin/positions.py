@@ -147,7 +147,6 @@ class PositionDayAdmin(LedgerFacts):
         amount("closed_quantity", "closed"),
         amount("realized_exact", "realised", gain=True),
     )
-    list_select_related = ("bot", "position")
     list_filter = (("bot", BotChooser),)
     fieldsets = (
         (

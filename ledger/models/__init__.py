@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ledger.models.accounts import BotAccount
+from ledger.models.days import PositionDay
 from ledger.models.facts import BotDecision, BotStateSnapshot, Position, Trade
 from ledger.models.figures import BotFee, BotTradeHour, EquityBucket, LeaderboardEntry
 from ledger.models.imports import ArenaImport, KeptDocument
@@ -23,5 +24,6 @@ __all__ = [
     "LedgerSettings",
     "LedgerState",
     "Position",
+    "PositionDay",
     "Trade",
 ]

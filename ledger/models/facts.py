@@ -59,6 +59,7 @@ class Position(models.Model):
     take_profit = money(null=True)
     liquidation_price = money(null=True)
     opened_at = models.DateTimeField()
+    traded_at = models.DateTimeField(null=True, help_text="Of its last execution; empty: imported.")
     closed_at = models.DateTimeField(null=True)
     close_cause = words(Cause, blank=True, default="")
     source, source_id = old_id().values()

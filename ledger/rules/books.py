@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -41,7 +41,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A position of a book: when it was opened and closed, and the last price at which it traded."""
+    """A position of a book: when it was opened, last traded and closed, and the last price that was seen."""
 
     id: UUID
     connector_id: UUID
@@ -49,6 +49,7 @@ class Held:
     position: Position
     mark_price: Decimal
     marked_at: datetime
+    traded_at: datetime
     closed_at: datetime | None = None
     close_cause: Cause | None = None
 
@@ -60,6 +61,18 @@ class Booked:
     fact: Fact
     applied: Applied
     position_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class DayStart:
+    """A position as it stood when a day began on which it traded, other than the one on which it was opened.
+
+    What happened since then is all that is needed to book it again.
+    """
+
+    position_id: UUID
+    day_at: datetime
+    position: Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +125,28 @@ def book(facts: Iterable[Fact], *, held: Held | None, is_spot: bool) -> tuple[li
     return booked, touched
 
 
+def days_of(booked: Iterable[Booked], *, held: Held | None) -> list[DayStart]:
+    """The beginnings of days in a stretch that began with ``held``, in order."""
+    found: list[DayStart] = []
+    current = (held.id, held.position, held.traded_at) if held else None
+    for one in booked:
+        at = day_of(one.fact.executed_at)
+        if current and current[2] < at:
+            found.append(DayStart(current[0], at, current[1]))
+        if one.applied.opened:
+            current = position_id(one.fact), one.applied.opened, one.fact.executed_at
+        elif one.applied.position and one.applied.position.quantity and one.position_id:
+            current = one.position_id, one.applied.position, one.fact.executed_at
+        else:
+            current = None
+    return found
+
+
+def day_of(moment: datetime) -> datetime:
+    """When its day of UTC began."""
+    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def start_of(stored: Sequence[Stored], *, positions: Iterable[UUID], first: Order, is_spot: bool) -> Start | None:
     """Where to book ``stored`` (in order) again when something at ``first`` is new or changed.
 
@@ -143,9 +178,8 @@ def _rest_of(crossing: Stored, *, is_spot: bool) -> Held | None:
 
 
 def _opened(position: Position, fact: Fact) -> Held:
-    return Held(
-        position_id(fact), fact.connector_id, fact.executed_at, position, fact.execution.price, fact.executed_at
-    )
+    at = fact.executed_at
+    return Held(position_id(fact), fact.connector_id, at, position, fact.execution.price, at, at)
 
 
 def _moved(held: Held, position: Position, fact: Fact) -> Held:
@@ -155,6 +189,7 @@ def _moved(held: Held, position: Position, fact: Fact) -> Held:
         position=position,
         mark_price=fact.execution.price,
         marked_at=fact.executed_at,
+        traded_at=fact.executed_at,
         closed_at=fact.executed_at if is_closed else None,
         close_cause=fact.cause if is_closed else None,
     )

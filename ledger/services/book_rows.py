@@ -1,9 +1,9 @@
-"""Books as rows: reading their executions and positions, and writing what changed, a few statements for any number."""
+"""Books as rows: reading their executions and positions, one statement for any number of books."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -13,7 +13,7 @@ import orjson
 
 from exchanges.symbols import base_quote
 from exchanges.types import MarketType, Side
-from ground.sql import fetch_all, fetch_one, run
+from ground.sql import fetch_all, fetch_one
 from ledger.rules.books import Booked, Fact, Held, Stored
 from ledger.rules.pnl import ZERO, Execution, Position, bound, fee_parts, unrealized_pnl
 from ledger.rules.words import Action, Cause, PositionStatus
@@ -40,7 +40,7 @@ _POSITION = """
            p.id, p.connector_id, p.opened_at, p.closed_at, p.close_cause, p.position_type, p.leverage, p.opened_quantity,
            p.closed_quantity, p.basis_quantity, p.basis_cost, p.basis_entry_fees, p.realized_exact, p.exit_notional,
            p.peak_size, p.mark_price, p.marked_at, p.status, p.entry_price, p.exit_price, p.size, p.basis_fees,
-           p.realized_pnl, p.unrealized_pnl, p.source
+           p.realized_pnl, p.unrealized_pnl, p.traded_at, p.source
 """
 OPEN_POSITIONS = f"""
     SELECT b.bot_id, b.market_type, b.symbol, {_POSITION} FROM {_BOOKS}
@@ -101,7 +101,7 @@ class Derived:
 
     @property
     def columns(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in DERIVED}
+        return {name: getattr(self, name) for name in Derived.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,23 +131,6 @@ class PositionRow:
             return ZERO
         taken: Decimal = self.columns["size"] + self.columns["basis_fees"]
         return taken
-
-
-@dataclass(slots=True)
-class Changes:
-    """What is to be written, for any number of books."""
-
-    new_trades: list[dict[str, Any]] = field(default_factory=list)
-    changed_trades: list[dict[str, Any]] = field(default_factory=list)
-    positions: list[dict[str, Any]] = field(default_factory=list)
-    gone_positions: list[UUID] = field(default_factory=list)
-    cash: dict[UUID, Decimal] = field(default_factory=dict)  # bot: what its account gains
-    days: list[dict[str, Any]] = field(default_factory=list)
-    gone_days: list[dict[str, Any]] = field(default_factory=list)  # position_id, since, until (both included)
-
-    def move_cash(self, bot_id: UUID, moved: Decimal) -> None:
-        if moved:
-            self.cash[bot_id] = self.cash.get(bot_id, ZERO) + moved
 
 
 def execution_of(
@@ -197,16 +180,20 @@ def position_columns(held: Held) -> dict[str, Any]:
         "exit_notional": position.exit_notional,
         "peak_size": position.peak_size,
         "opened_at": held.opened_at,
-        "traded_at": held.traded_at,
         "closed_at": held.closed_at,
         "close_cause": str(held.close_cause or ""),
     }
 
 
 def marked(held: Held) -> dict[str, Any]:
-    """The columns that follow from the last price."""
+    """The columns that follow from the last execution and the last price."""
     gained = unrealized_pnl(held.position, mark_price=held.mark_price) if held.closed_at is None else ZERO
-    return {"mark_price": held.mark_price, "marked_at": held.marked_at, "unrealized_pnl": gained}
+    return {
+        "traded_at": held.traded_at,
+        "mark_price": held.mark_price,
+        "marked_at": held.marked_at,
+        "unrealized_pnl": gained,
+    }
 
 
 def bound_by(held: Held) -> Decimal:
@@ -261,6 +248,44 @@ def load_page(key: BookKey, *, after: datetime | None, size: int) -> Page:
     return Page(trades, {one.held.id: one for one in positions}, until)
 
 
+DAY_STATE = (
+    "opened_quantity", "closed_quantity", "basis_quantity", "basis_cost", "basis_entry_fees", "realized_exact",
+    "exit_notional", "peak_size",
+)  # fmt: skip
+_DAY_STATE = ", ".join(f"d.{name}" for name in DAY_STATE)
+_LAST_DAYS = f"""
+    SELECT DISTINCT ON (d.position_id) d.position_id, d.day_at, {_DAY_STATE}
+      FROM jsonb_to_recordset(%(rows)s::jsonb) AS x(position_id uuid, until timestamptz)
+      JOIN position_days d ON d.position_id = x.position_id AND d.day_at <= x.until
+     ORDER BY d.position_id, d.day_at DESC
+"""  # noqa: S608 - made of constants
+_DAYS_PAGE = f"""
+    SELECT d.position_id, d.day_at, {_DAY_STATE} FROM position_days d JOIN positions p ON p.id = d.position_id
+     WHERE p.bot_id = %(bot)s AND p.market_type = %(market)s AND p.symbol = %(symbol)s AND {OWN_POSITIONS}
+       AND d.day_at > coalesce(%(after)s::timestamptz, '-infinity')
+       AND d.day_at <= coalesce(%(until)s::timestamptz, 'infinity')
+"""  # noqa: S608 - made of constants
+DayKey = tuple[UUID, datetime]  # position, day
+
+
+def day_columns(state: Position) -> dict[str, Decimal]:
+    """The columns that say how a position stood."""
+    return {name: getattr(state, name) for name in DAY_STATE}
+
+
+def load_last_days(until: Mapping[UUID, datetime]) -> dict[UUID, tuple[datetime, dict[str, Any]]]:
+    """Of each position the last beginning of a day that is kept up to a moment: when, and how it stood."""
+    rows = [{"position_id": id_, "until": at} for id_, at in until.items()]
+    found = fetch_all(_LAST_DAYS, {"rows": as_json(rows)}) if rows else []
+    return {row[0]: (row[1], dict(zip(DAY_STATE, row[2:], strict=True))) for row in found}
+
+
+def load_days(key: BookKey, *, after: datetime | None, until: datetime | None) -> dict[DayKey, dict[str, Decimal]]:
+    """The beginnings of days that are kept of a book, after one moment and up to another (None: without a bound)."""
+    where = {"bot": key.bot_id, "market": key.market_type, "symbol": key.symbol, "after": after, "until": until}
+    return {row[:2]: dict(zip(DAY_STATE, row[2:], strict=True)) for row in fetch_all(_DAYS_PAGE, where)}
+
+
 def _of_books(statement: str, since: Mapping[BookKey, datetime | None]) -> list[tuple[Any, ...]]:
     if not since:
         return []
@@ -305,84 +330,3 @@ def _position_row(row: Sequence[Any]) -> PositionRow:
 def as_json(rows: object) -> str:
     """For ``jsonb_to_recordset``: numbers as text, so that none loses a digit."""
     return orjson.dumps(rows, default=str).decode()
-
-
-def write(changes: Changes, *, now: datetime) -> None:
-    """All of it. The accounts are locked and exist; a position that goes is no trade's any more afterwards."""
-    if changes.gone_positions:
-        run("SET CONSTRAINTS trades_position_of_same_bot DEFERRED")
-        run("DELETE FROM positions WHERE id = ANY(%s)", [changes.gone_positions])
-    for statement, rows in _statements(changes):
-        if rows:
-            run(statement, {"rows": as_json(rows), "now": now})
-    if changes.gone_positions:
-        run("SET CONSTRAINTS trades_position_of_same_bot IMMEDIATE")
-
-
-def _statements(changes: Changes) -> list[tuple[str, Sequence[Any]]]:
-    cash = [{"bot_id": bot_id, "moved": moved} for bot_id, moved in changes.cash.items() if moved]
-    numbered = [{"ord": number, **row} for number, row in enumerate(changes.positions)]
-    return [
-        (UPSERT_POSITIONS, numbered),
-        (INSERT_TRADES, changes.new_trades),
-        (UPDATE_TRADES, changes.changed_trades),
-        (MOVE_CASH, cash),
-    ]
-
-
-_FIXED = {  # of a position: what never changes
-    "id": "uuid", "client_id": "uuid", "bot_id": "uuid", "connector_id": "uuid", "market_type": "text", "symbol": "text",
-    "currency": "text",
-}  # fmt: skip
-_MOVING = {
-    "status": "text", "position_type": "text", "entry_price": "numeric", "exit_price": "numeric", "size": "numeric",
-    "leverage": "numeric", "opened_quantity": "numeric", "closed_quantity": "numeric", "quantity": "numeric",
-    "basis_quantity": "numeric", "basis_cost": "numeric", "basis_entry_fees": "numeric", "basis_fees": "numeric",
-    "realized_pnl": "numeric", "realized_exact": "numeric", "exit_notional": "numeric", "peak_size": "numeric",
-    "opened_at": "timestamptz", "traded_at": "timestamptz", "closed_at": "timestamptz", "close_cause": "text", "mark_price": "numeric",
-    "marked_at": "timestamptz", "unrealized_pnl": "numeric",
-}  # fmt: skip
-_TRADE = {
-    "id": "uuid", "client_id": "uuid", "bot_id": "uuid", "connector_id": "uuid", "exchange": "text", "market_type": "text",
-    "symbol": "text", "currency": "text", "side": "text", "price": "numeric", "quantity": "numeric", "leverage": "numeric",
-    "fee": "numeric", "fee_currency": "text", "cause": "text", "executed_at": "timestamptz", "exchange_trade_id": "text",
-    "exchange_order_id": "text", "note": "text",
-}  # fmt: skip
-DERIVED = {
-    "trade_type": "text", "action": "text", "closed_quantity": "numeric", "size": "numeric", "entry_price": "numeric",
-    "exit_price": "numeric", "pnl": "numeric", "fee_quote": "numeric", "position_id": "uuid",
-}  # fmt: skip
-# Of a stored trade these change where something new was said of them; without a word they stay.
-_CORRECTED = ("bot_id", "side", "price", "quantity", "fee", "fee_currency", "executed_at", "note")
-
-
-def _record(columns: Mapping[str, str]) -> str:
-    declared = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-    return f"jsonb_to_recordset(%(rows)s::jsonb) AS x({declared})"
-
-
-def _listed(columns: Iterable[str], shown: Callable[[str], str] = str) -> str:
-    return ", ".join(shown(name) for name in columns)
-
-
-# The last position of a book is the only one that can be open, and there can be one: so in this order.
-UPSERT_POSITIONS = f"""
-    INSERT INTO positions AS p ({_listed(_FIXED | _MOVING)}, mode, source, source_id, note, updated_at)
-    SELECT {_listed(_FIXED | _MOVING, lambda name: f"x.{name}")}, 'live', '', '', '', %(now)s
-      FROM {_record({"ord": "int"} | _FIXED | _MOVING)} ORDER BY x.ord
-    ON CONFLICT (id) DO UPDATE SET {_listed(_MOVING, lambda name: f"{name} = excluded.{name}")}, updated_at = %(now)s
-"""  # noqa: S608 - made of constants
-INSERT_TRADES = f"""
-    INSERT INTO trades ({_listed(_TRADE | DERIVED)}, mode, recorded_at, source, source_id)
-    SELECT {_listed(_TRADE | DERIVED, lambda name: f"x.{name}")}, 'live', %(now)s, '', ''
-      FROM {_record(_TRADE | DERIVED)} ORDER BY x.bot_id, x.executed_at, x.id
-"""  # noqa: S608 - made of constants
-UPDATE_TRADES = f"""
-    UPDATE trades t SET {_listed(_CORRECTED, lambda name: f"{name} = coalesce(x.{name}, t.{name})")},
-           {_listed(DERIVED, lambda name: f"{name} = x.{name}")}
-      FROM {_record({"id": "uuid"} | {name: _TRADE[name] for name in _CORRECTED} | DERIVED)} WHERE t.id = x.id
-"""  # noqa: S608 - made of constants
-MOVE_CASH = """
-    UPDATE bot_accounts a SET cash_flow = a.cash_flow + x.moved, updated_at = %(now)s
-      FROM jsonb_to_recordset(%(rows)s::jsonb) AS x(bot_id uuid, moved numeric) WHERE a.bot_id = x.bot_id
-"""

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from ledger.rules.books import Booked, Fact, Held, Order, Start, book, start_of
+from ledger.rules.books import Booked, Fact, Held, Order, book, days_of, start_of
 from ledger.rules.pnl import WIDE, ZERO
 from ledger.services.book_rows import (
     BookKey,
-    Changes,
     PositionRow,
     TradeRow,
     bound_by,
+    day_columns,
     derived_of,
+    load_last_days,
     load_positions,
     load_trades,
     marked,
     position_columns,
 )
+from ledger.services.write_books import Changes
+
+BEGINNING = datetime.min.replace(tzinfo=UTC)
+INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,7 @@ class Stretch:
     trades: Sequence[TradeRow]  # stored, in order, from where booking begins
     positions: Mapping[UUID, PositionRow]  # stored, those that can change
     held: Held | None  # when it begins
+    again_since: datetime | None = None  # what is kept of their days from then on goes
 
 
 def changes_of(
@@ -73,11 +79,11 @@ def changes_of(
             late[key] = first[key]
         else:
             held = next((row.held for row in open_positions[key].values()), None)
-            turns[key] = (), open_positions[key], held
+            turns[key] = _Turn((), open_positions[key], held, None)
     with localcontext(WIDE):
-        for key, (rows, positions, held) in (turns | _from_the_turn(late)).items():
+        for key, turn in (turns | _turns_of(late)).items():
             given_by_id = {one.fact.trade_id: one for one in pending[key]}
-            _book_stretch(Stretch(key, owners[key.bot_id], given_by_id, rows, positions, held), changes)
+            _book_stretch(Stretch(key, owners[key.bot_id], given_by_id, *turn), changes)
     return changes
 
 
@@ -89,32 +95,70 @@ def changes_of_page(stretch: Stretch, *, is_last: bool) -> tuple[Changes, Held |
     return changes, held
 
 
-_Turn = tuple[Sequence[TradeRow], Mapping[UUID, PositionRow], Held | None]
+class _Turn(NamedTuple):
+    """From where a book is booked again: the stored executions from there on, the positions that are made anew, what it
+    held, and when that was (None: nothing is made anew)."""
+
+    trades: Sequence[TradeRow]
+    positions: Mapping[UUID, PositionRow]
+    held: Held | None
+    since: datetime | None
 
 
-def _from_the_turn(late: Mapping[BookKey, Order]) -> dict[BookKey, _Turn]:
-    """The stored part of each book that must be booked again: executions, positions, and what it held before."""
+def _turns_of(late: Mapping[BookKey, Order]) -> dict[BookKey, _Turn]:
+    """Where to begin in each book of which something at a place is new or changed, as late as can be: when the day
+    began, if its position is older; else when the position was opened; and if that is not found, at its beginning."""
     positions = load_positions({key: order[0] for key, order in late.items()})
+    turns = _turns_in_a_day(late, positions)
+    turns |= _turns_at_an_opening({key: order for key, order in late.items() if key not in turns}, positions)
+    lost: dict[BookKey, datetime | None] = dict.fromkeys(late.keys() - turns.keys())
+    trades, every = load_trades(lost), load_positions(lost)
+    return turns | {key: _Turn(trades[key], every[key], None, BEGINNING) for key in lost}
+
+
+def _turns_in_a_day(
+    late: Mapping[BookKey, Order], positions: Mapping[BookKey, Mapping[UUID, PositionRow]]
+) -> dict[BookKey, _Turn]:
+    held = {key: _held_before(order[0], positions[key]) for key, order in late.items()}
+    days = load_last_days({row.held.id: late[key][0] for key, row in held.items() if row})
+    since: dict[BookKey, datetime | None] = {
+        key: days[row.held.id][0] for key, row in held.items() if row and row.held.id in days
+    }
+    trades = load_trades(since)
+    turns: dict[BookKey, _Turn] = {}
+    for key, row in held.items():
+        if row and key in since:
+            day_at, state = days[row.held.id]
+            stood = replace(
+                row.held, position=replace(row.held.position, **state), traded_at=day_at - INSTANT,
+                closed_at=None, close_cause=None,
+            )  # fmt: skip
+            anew = {id_: one for id_, one in positions[key].items() if one is row or one.held.opened_at >= day_at}
+            turns[key] = _Turn(trades[key], anew, stood, day_at)
+    return turns
+
+
+def _held_before(at: datetime, positions: Mapping[UUID, PositionRow]) -> PositionRow | None:
+    """Of the positions that were open or closed since a moment the last that was opened before it."""
+    earlier = [row for row in positions.values() if row.held.opened_at < at]
+    return max(earlier, key=lambda row: row.held.opened_at, default=None)
+
+
+def _turns_at_an_opening(
+    late: Mapping[BookKey, Order], positions: Mapping[BookKey, Mapping[UUID, PositionRow]]
+) -> dict[BookKey, _Turn]:
     since: dict[BookKey, datetime | None] = {
         key: min([order[0], *(row.held.opened_at for row in positions[key].values())]) for key, order in late.items()
     }
     trades = load_trades(since)
     turns: dict[BookKey, _Turn] = {}
-    lost: dict[BookKey, datetime | None] = {}
     for key, order in late.items():
         stored = [row.stored for row in trades[key]]
         start = start_of(stored, positions=positions[key], first=order, is_spot=key.is_spot)
-        if start is None:
-            lost[key] = None
-        else:
-            turns[key] = _turn(trades[key], positions[key], start)
-    all_trades, all_positions = load_trades(lost), load_positions(lost)
-    return turns | {key: (all_trades[key], all_positions[key], None) for key in lost}
-
-
-def _turn(trades: Sequence[TradeRow], positions: Mapping[UUID, PositionRow], start: Start) -> _Turn:
-    anew = {id_: row for id_, row in positions.items() if id_ in start.positions}
-    return trades[start.index :], anew, start.held
+        if start:
+            anew = {id_: row for id_, row in positions[key].items() if id_ in start.positions}
+            turns[key] = _Turn(trades[key][start.index :], anew, start.held, since[key])
+    return turns
 
 
 def _book_stretch(stretch: Stretch, changes: Changes, *, is_last: bool = True) -> Held | None:
@@ -129,6 +173,7 @@ def _book_stretch(stretch: Stretch, changes: Changes, *, is_last: bool = True) -
         moved += _add_trade(one, stretch, stored.get(one.fact.trade_id), changes)
     moved += _add_positions(touched, stretch, changes, without=going_on)
     changes.move_cash(stretch.key.bot_id, moved)
+    _add_days(booked, stretch, changes)
     return going_on
 
 
@@ -161,6 +206,15 @@ def _add_positions(
         if row is None or any(row.columns.get(name) != value for name, value in columns.items()):
             changes.positions.append(_identity(latest, stretch) | columns)
     return before - after
+
+
+def _add_days(booked: Sequence[Booked], stretch: Stretch, changes: Changes) -> None:
+    if stretch.again_since:
+        changes.gone_days += [{"position_id": id_, "since": stretch.again_since} for id_ in stretch.positions]
+    owner = {"client_id": stretch.owner.client_id, "bot_id": stretch.key.bot_id}
+    for one in days_of(booked, held=stretch.held):
+        key = {"position_id": one.position_id, "day_at": one.day_at}
+        changes.days.append(key | owner | day_columns(one.position))
 
 
 def _with_later_mark(held: Held, row: PositionRow | None, traded: set[tuple[datetime, Decimal]]) -> Held:

@@ -16,14 +16,15 @@ from ledger.services.book_rows import (
     OWN_POSITIONS,
     OWN_TRADES,
     BookKey,
-    Changes,
+    DayKey,
     Page,
     PositionRow,
     TradeRow,
+    load_days,
     load_page,
-    write,
 )
 from ledger.services.books import Owner, Stretch, changes_of_page
+from ledger.services.write_books import Changes, write
 from ledger.types import Difference, Rebuilt
 
 PAGE = 5000  # executions
@@ -78,12 +79,14 @@ class _Rebuilding:
         left_open: dict[UUID, PositionRow] = {}
         page: Page | None = None
         while page is None or page.until:
-            page = load_page(key, after=page.until if page else None, size=PAGE)
+            since = page.until if page else None
+            page = load_page(key, after=since, size=PAGE)
             positions = page.positions | left_open
             stretch = Stretch(key, self.owner, {}, page.trades, positions, held)
             found, held = changes_of_page(stretch, is_last=page.until is None)
             left_open = {held.id: positions[held.id]} if held and held.id in positions else {}
             self._note(found, page.trades, positions)
+            self._days(found, load_days(key, after=since, until=page.until))
             self.positions += len(page.positions)
 
     def _note(self, found: Changes, trades: Sequence[TradeRow], positions: Mapping[UUID, PositionRow]) -> None:
@@ -95,6 +98,21 @@ class _Rebuilding:
         self.changes.gone_positions += found.gone_positions
         with localcontext(WIDE):
             self.changes.move_cash(self.bot_id, found.cash.get(self.bot_id, ZERO))
+
+    def _days(self, found: Changes, kept: Mapping[DayKey, Mapping[str, Decimal]]) -> None:
+        """The beginnings of days of one page."""
+        again = {(columns["position_id"], columns["day_at"]): columns for columns in found.days}
+        for (id_, at), state in kept.items():
+            if (id_, at) not in again:
+                self.changes.gone_days.append({"position_id": id_, "since": at, "until": at})
+                self.differences.append(Difference("position_days", id_, "", _text(at), ""))
+            elif any(again[id_, at][name] != value for name, value in state.items()):
+                self.differences.append(Difference("position_days", id_, "", _text(at), "another state"))
+                self.changes.days.append(again[id_, at])
+        for (id_, at), columns in again.items():
+            if (id_, at) not in kept:
+                self.differences.append(Difference("position_days", id_, "", "", _text(at)))
+                self.changes.days.append(columns)
 
     def balance(self, cash_flow: Decimal) -> None:
         """The account against everything that moves it, as it will be once the books are right."""

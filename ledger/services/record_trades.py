@@ -20,15 +20,14 @@ from ledger.rules.pnl import ZERO, apply
 from ledger.rules.words import Cause, Mode
 from ledger.services.book_rows import (
     BookKey,
-    Changes,
     PositionRow,
     as_json,
     derived_of,
     execution_of,
     load_open_positions,
-    write,
 )
 from ledger.services.books import Owner, Pending, changes_of
+from ledger.services.write_books import Changes, write
 from ledger.types import NewExecution, Recorded, Refused
 
 MOST_AT_ONCE = 5000  # executions in one transaction

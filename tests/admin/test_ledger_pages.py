@@ -30,6 +30,7 @@ from ledger.models import (
     LedgerSettings,
     LedgerState,
     Position,
+    PositionDay,
     Trade,
 )
 from ledger.rules.ids import fact_id
@@ -38,7 +39,7 @@ from tests.fixtures import Cast
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TABLES = (
     Trade, Position, BotDecision, BotStateSnapshot, BotAccount, BotTradeHour, BotFee, EquityBucket, LeaderboardEntry,
-    ArenaImport, KeptDocument, LedgerSettings, LedgerState,
+    PositionDay, ArenaImport, KeptDocument, LedgerSettings, LedgerState,
 )  # fmt: skip
 MOST_QUERIES = 12
 
@@ -59,6 +60,10 @@ def ledger(desk: HttpClient, cast: Cast) -> HttpClient:
         id=fact_id(NOON, "position"), **mine, mode="paper", market_type="swap", symbol="BTC/USDT", currency="USDT",
         position_type="LONG", entry_price="65432.1", size="100", opened_quantity="0.01", quantity="0.01",
         basis_quantity="0.01", basis_cost="654.321", opened_at=NOON, source="arena", source_id="pos_1",
+    )  # fmt: skip
+    PositionDay.objects.create(
+        position=position, **mine, day_at=NOON, opened_quantity="0.01", closed_quantity=0, basis_quantity="0.01",
+        basis_cost="654.321", basis_entry_fees=0, realized_exact=0, exit_notional=0, peak_size="100",
     )  # fmt: skip
     steps: list[dict[str, Any]] = [
         {"side": "buy", "trade_type": "entry", "decision_id": decision.id, "source_id": "order_1"},

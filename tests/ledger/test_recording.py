@@ -22,7 +22,7 @@ from clients.models import Connector
 from clients.services.manage_accounts import put_connector
 from exchanges.types import MarketType, Side, Trade
 from ground.scope import system_scope
-from ledger.models import BotAccount, Position
+from ledger.models import BotAccount, Position, PositionDay
 from ledger.models import Trade as TradeRow
 from ledger.services import rebuild_books, record_trades
 from ledger.services.record_trades import record_executions
@@ -146,6 +146,22 @@ def test_leaves_closed_positions_alone_that_a_late_execution_cannot_change(cast)
     assert_adds_up(cast.acme_bot)
 
 
+def test_begins_again_at_the_day_when_a_position_is_old(cast):
+    day = 24 * 60
+    held = [make(cast, number, "buy", 3, 100 + number, minute=number * day / 4) for number in range(40)]
+    record(*held)
+    assert PositionDay.objects.using("default").count() == 9  # ten days, of which it was opened on the first
+    with connection.cursor() as cursor:  # what lies before is not read: this would show
+        cursor.execute("UPDATE trades SET size = 0 WHERE executed_at < '2026-11-10'")
+    assert record(make(cast, 50, "sell", 1, 90, minute=9.1 * day)).new == 1
+    assert TradeRow.objects.using("default").filter(size=0).count() == 36
+    found = rebuild(cast.acme_bot, is_dry_run=True).differences
+    assert {(one.table, one.column) for one in found} == {("trades", "size")}
+    # One that was opened yesterday and turned since begins where it was opened; so does what comes on the first day.
+    assert record(make(cast, 51, "sell", 1, 90, minute=1)).new == 1
+    assert_adds_up(cast.acme_bot)
+
+
 def test_corrects_what_the_exchange_says_otherwise(cast):
     record(make(cast, 1, "buy", 2, 100, fee="0.2"), make(cast, 2, "sell", 2, 110))
     corrected = record(make(cast, 1, "buy", 2, 105))  # a fee that is not told does not take one back
@@ -244,20 +260,27 @@ def test_cuts_what_is_too_much_at_once(cast):
 
 
 def test_says_what_differs_from_the_trades_and_puts_it_right(cast):
+    day = 24 * 60
     record(make(cast, 1, "buy", 2, 100), make(cast, 2, "sell", 1, 110), make(cast, 3, "sell", 1, 120))
+    record(*(make(cast, number, "buy", 1, 50, minute=number * day, market=MarketType.SWAP) for number in range(4)))
+    before = dump()
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE trades SET pnl = 11 WHERE exchange_trade_id = 't2'")
-        cursor.execute("UPDATE positions SET realized_pnl = 31")
+        cursor.execute("UPDATE trades SET pnl = 11 WHERE exchange_trade_id = 't2' AND market_type = 'spot'")
+        cursor.execute("UPDATE positions SET realized_pnl = 31 WHERE status = 'closed'")
         cursor.execute("UPDATE bot_accounts SET cash_flow = 5")
+        cursor.execute("UPDATE position_days SET basis_cost = 1 WHERE day_at = '2026-11-02'")
+        cursor.execute("DELETE FROM position_days WHERE day_at = '2026-11-03'")
     found = rebuild(cast.acme_bot, is_dry_run=True)
     assert {(one.table, one.column, one.stored, one.computed) for one in found.differences} == {
         ("trades", "pnl", "11", "10"),
         ("positions", "realized_pnl", "31", "30"),
-        ("bot_accounts", "cash_flow", "5", "30"),
+        ("bot_accounts", "cash_flow", "5", "-170"),
+        ("position_days", "", "2026-11-02 00:00:00+00:00", "another state"),
+        ("position_days", "", "", "2026-11-03 00:00:00+00:00"),
     }
-    assert not found.is_repaired and pnls() == [None, 11, 20]
+    assert not found.is_repaired and cash(cast.acme_bot) == 5
     assert rebuild(cast.acme_bot).is_repaired
-    assert pnls() == [None, 10, 20] and cash(cast.acme_bot) == 30
+    assert dump() == before
     assert_adds_up(cast.acme_bot)
 
 
@@ -271,7 +294,7 @@ STEPS = st.tuples(
     st.sampled_from([None, "USDT", "BTC", "BNB"]),
     st.integers(0, 3),  # bot: three, or none
     st.sampled_from(["spot", "swap"]),
-    st.integers(0, 90),  # minute, with ties
+    st.integers(0, 90).map(lambda n: n * 47),  # minute: three days, with ties
 )
 
 
@@ -285,7 +308,7 @@ def bots(cast: Cast) -> list[UUID]:
 def emptied() -> Iterator[None]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "TRUNCATE trades, positions, bot_accounts, bot_trade_hours, bot_fees, bot_stats RESTART IDENTITY CASCADE"
+            "TRUNCATE trades, positions, position_days, bot_accounts, bot_trade_hours, bot_fees, bot_stats CASCADE"
         )
     yield
 
@@ -323,6 +346,7 @@ def dump() -> dict[str, list[tuple[Any, ...]]]:
     queries = {
         "trades": "SELECT to_jsonb(t) - '{recorded_at}'::text[] FROM trades t ORDER BY id",
         "positions": "SELECT to_jsonb(p) - '{updated_at}'::text[] FROM positions p ORDER BY id",
+        "days": "SELECT to_jsonb(d) - '{id}'::text[] FROM position_days d ORDER BY position_id, day_at",
         "accounts": "SELECT bot_id, cash_flow::text, currency FROM bot_accounts ORDER BY bot_id",
         "stats": "SELECT to_jsonb(s) - '{updated_at}'::text[] FROM bot_stats s ORDER BY bot_id",
         "hours": "SELECT to_jsonb(h) - '{id}'::text[] FROM bot_trade_hours h ORDER BY bot_id, hour_at, symbol",
@@ -436,5 +460,6 @@ def _without_ids(kept: dict[str, Any]) -> Any:
     trades = [
         str({**row, "id": names[row["id"]], "position_id": shown.get(row["position_id"])}) for (row,) in kept["trades"]
     ]
+    days = [str({**row, "position_id": shown[row["position_id"]]}) for (row,) in kept["days"]]
     stats = [row for row in kept["stats"] if row[0]["trades"]]
-    return sorted(trades), sorted(shown.values()), kept["accounts"], stats, kept["hours"], kept["fees"]
+    return sorted(trades), sorted(shown.values()), sorted(days), kept["accounts"], stats, kept["hours"], kept["fees"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
 from uuid import UUID
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchanges.types import Side
-from ledger.rules.books import Fact, Held, Start, Stored, book, natural, position_id, start_of
+from ledger.rules.books import Fact, Held, Start, Stored, book, days_of, natural, position_id, start_of
 from ledger.rules.pnl import Execution
 from ledger.rules.words import Action, Cause
 
@@ -93,6 +94,29 @@ def test_booking_again_from_there_is_booking_all(steps, which, is_spot):
     left: dict[UUID, Held] = {id_: held for id_, held in positions.items() if id_ not in start.positions}
     # A turn's remainder is the same position as before, with what it cost worked out again.
     assert left | made == expected
+
+
+@given(FACTS, st.booleans())
+def test_booking_again_from_the_beginning_of_a_day_is_booking_all(steps, is_spot):
+    facts = in_order(
+        [
+            fact(number, side, quantity, price, minute=minute * 500)  # four days
+            for number, (side, quantity, price, minute) in enumerate(steps)
+        ]
+    )
+    whole, positions = book(facts, held=None, is_spot=is_spot)
+    days = days_of(whole, held=None)
+    assert all(one.day_at.hour == 0 and one.position.quantity for one in days)
+    for one in days:
+        held = replace(
+            positions[one.position_id], position=one.position, traded_at=one.day_at - timedelta(seconds=1),
+            closed_at=None, close_cause=None,
+        )  # fmt: skip
+        tail = [fact for fact in facts if fact.executed_at >= one.day_at]
+        again, made = book(tail, held=held, is_spot=is_spot)
+        assert again == whole[len(whole) - len(tail) :]
+        assert made.items() <= positions.items()
+        assert days_of(again, held=held) == [day for day in days if day.day_at >= one.day_at]
 
 
 def test_books_everything_again_where_an_opening_is_not_found():

@@ -7,6 +7,7 @@ of a million executions takes no more memory than one of ten.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby
@@ -14,15 +15,16 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from ground.sql import fetch_all, run
-from ledger.rules.books import Booked, Fact, Held, Stored, book, position_id, start_of
+from ledger.rules.books import Booked, DayStart, Fact, Held, Stored, book, days_of, position_id, start_of
 from ledger.rules.pnl import WIDE, FeeTooLarge
 from ledger.rules.words import Cause
 from ledger.services.book_rows import (
-    DERIVED,
+    DAY_STATE,
     OWN_POSITIONS,
     OWN_TRADES,
     BookKey,
     Derived,
+    day_columns,
     derived_of,
     execution_of,
     position_columns,
@@ -34,26 +36,31 @@ LAST = (datetime.max.replace(tzinfo=UTC), (), UUID(int=2**128 - 1))
 POSITION_COLUMNS = (
     "status", "position_type", "entry_price", "exit_price", "size", "leverage", "opened_quantity", "closed_quantity",
     "quantity", "basis_quantity", "basis_cost", "basis_entry_fees", "basis_fees", "realized_pnl", "realized_exact",
-    "exit_notional", "peak_size", "opened_at", "closed_at", "close_cause",
+    "exit_notional", "peak_size", "opened_at", "traded_at", "closed_at", "close_cause",
 )  # fmt: skip
 
-# In an order that is another each day, until the executions to replay are spent: so each position has its turn.
+# In an order that is another each day, until the executions to replay are spent: so each position has its turn. All of a
+# bot with an open incident are looked at, else it would count as mended when nobody looked.
 _CHOOSE = f"""
     CREATE TEMP TABLE replayed_positions ON COMMIT DROP AS
     SELECT row_number() OVER (ORDER BY x.id) AS n, x.* FROM (
         SELECT p.id, p.client_id, p.bot_id, p.market_type, p.symbol, {", ".join(f"p.{c}" for c in POSITION_COLUMNS)},
+               i.bot_id IS NOT NULL AS is_told,
                sum(g.trades) OVER (ORDER BY md5(p.id::text || (%(now)s::timestamptz)::date)) - g.trades AS before
           FROM positions p
           JOIN (SELECT position_id, sum(trades) AS trades FROM recomputed_positions GROUP BY position_id) g
             ON g.position_id = p.id
+          LEFT JOIN (SELECT DISTINCT bot_id FROM incidents WHERE kind = 'ledger_books' AND resolved_at IS NULL) i
+            ON i.bot_id = p.bot_id
          WHERE {OWN_POSITIONS} AND {OF_BOT.format("p")}
-           AND (%(since)s::timestamptz IS NULL OR p.updated_at > %(since)s)
-    ) x WHERE %(most)s::bigint IS NULL OR x.before < %(most)s
+           AND (%(since)s::timestamptz IS NULL OR p.updated_at > %(since)s OR i.bot_id IS NOT NULL)
+    ) x WHERE %(most)s::bigint IS NULL OR x.before < %(most)s OR x.is_told
 """  # noqa: S608 - made of constants
 _EXECUTION = """t.id, t.exchange_trade_id, t.executed_at, t.connector_id, t.cause, t.side, t.price, t.quantity, t.leverage,
        t.fee, t.fee_currency"""
 _COLUMNS = ", ".join(POSITION_COLUMNS)
-_DERIVED = ", ".join(f"t.{name}" for name in DERIVED)
+_DERIVED_NAMES = tuple(field.name for field in fields(Derived))
+_DERIVED = ", ".join(f"t.{name}" for name in _DERIVED_NAMES)
 _STREAMS = (
     f"""
     DECLARE replayed NO SCROLL CURSOR FOR SELECT n, id, client_id, bot_id, market_type, symbol, {_COLUMNS}
@@ -70,6 +77,9 @@ _TURNS = f"""
      WHERE t.bot_id = %s AND t.executed_at = %s AND t.market_type = %s AND t.symbol = %s AND {OWN_TRADES}
        AND t.closed_quantity > 0
 """  # noqa: S608 - made of constants
+
+
+_DAYS = f"SELECT day_at, {', '.join(DAY_STATE)} FROM position_days WHERE position_id = %s"  # noqa: S608
 
 
 class Deviation(NamedTuple):
@@ -125,6 +135,7 @@ class _Replayed:
         self.stored = dict(zip(POSITION_COLUMNS, row[5:], strict=True))
         self.held: Held | None = None  # what the book holds now
         self.latest: Held | None = None  # the position as it was last seen
+        self.days: dict[datetime, dict[str, Any]] | None = None  # as stored; read when there is one to compare
 
     def deviation(self, place: str, row_id: Any, field: str, expected: Any, found: Any) -> Deviation:
         return Deviation(self.client_id, self.key.bot_id, place, str(row_id), field, _text(expected), _text(found))
@@ -140,6 +151,8 @@ class _Replayed:
             return
         for one, (_, derived) in zip(booked, rows, strict=True):
             yield from self._compared(one, derived)
+        for day in days_of(booked, held=self.held):
+            yield from self._day(day)
         if touched:
             last = list(touched.values())[-1]
             self.held = None if last.closed_at else last
@@ -150,16 +163,26 @@ class _Replayed:
             yield self.deviation("positions", self.id, "opened by", "an execution of its book", "none")
             return
         for name, value in position_columns(self.latest).items():
-            if self.stored[name] != value:
+            if name in self.stored and self.stored[name] != value:
                 yield self.deviation("positions", self.id, name, value, self.stored[name])
 
     def _compared(self, booked: Booked, stored: Derived) -> Iterator[Deviation]:
         again = derived_of(booked)
         if again == stored:
             return
-        for name in DERIVED:
+        for name in _DERIVED_NAMES:
             if getattr(again, name) != getattr(stored, name):
                 yield self.deviation("trades", booked.fact.trade_id, name, getattr(again, name), getattr(stored, name))
+
+    def _day(self, day: DayStart) -> Iterator[Deviation]:
+        """Of a position that is older than days are kept none may be stored; then nothing is booked again from it."""
+        if self.days is None:
+            self.days = {at: dict(zip(DAY_STATE, state, strict=True)) for at, *state in fetch_all(_DAYS, [self.id])}
+        stored = self.days.get(day.day_at) if day.position_id == self.id else None
+        for name, value in day_columns(day.position).items():
+            if stored and stored[name] != value:
+                row_id = f"{self.id} {_text(day.day_at)}"
+                yield self.deviation("position_days", row_id, name, value, stored[name])
 
     def _turned(self) -> Held | None:
         key = self.key

@@ -8,7 +8,7 @@ import re
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -32,6 +32,7 @@ from ledger.models import (
     LeaderboardEntry,
     LedgerState,
     Position,
+    PositionDay,
     Trade,
 )
 from ledger.services.rebuild_books import rebuild_books
@@ -65,7 +66,7 @@ def test_nothing_is_named_in_a_healthy_ledger(rows: dict[str, Any]) -> None:
     found = verify_ledger(scope=LEDGER, now=NOW)
     assert lines({c.check.name: list(c.broken) for c in found}) == set()
     assert {c.check.name: c.rows for c in found} == {
-        "balance": 2, "positions": 4, "orphan": 6, "statistics": 18, "snapshots": 16, "boards": 0, "books": 0,
+        "balance": 2, "positions": 4, "orphan": 6, "statistics": 26, "snapshots": 16, "boards": 0, "books": 0,
     }  # fmt: skip
     assert not Incident.objects.exists()
 
@@ -101,6 +102,11 @@ PLANTED = {
         *(f"statistics bot_stats {{acme}}: {field} is 9.7, expected 9.6" for field in ("pnl", "gross_profit")),
         *(
             f"statistics bot_trade_hours {{sold}}: {field} is 9.7, expected 9.6"
+            for field in ("pnl", "gross_profit", "best_pnl", "worst_pnl")
+        ),
+        *(
+            f"statistics bot_trade_spans {span}: {field} is 9.7, expected 9.6"
+            for span in ("{traded_day}", "{traded_month}")
             for field in ("pnl", "gross_profit", "best_pnl", "worst_pnl")
         ),
     ],
@@ -318,8 +324,8 @@ def test_command_says_what_was_checked_or_ends_with_1_and_a_list(
     assert "cash_flow is -140.41, expected -140.4" in capsys.readouterr().out
 
 
-def executions(cast: Cast, count: int) -> list[NewExecution]:
-    """A busy day of acme's bot in four markets: turns, partial closes, fees of every kind, several at one moment."""
+def executions(cast: Cast, count: int, *, step: timedelta = MINUTE) -> list[NewExecution]:
+    """A busy time of acme's bot in four markets: turns, partial closes, fees of every kind, several at one moment."""
     connector, chance = Connector.objects.get(client_id=cast.acme), random.Random(7)
     made = []
     for number in range(count):
@@ -329,7 +335,7 @@ def executions(cast: Cast, count: int) -> list[NewExecution]:
         fee, currency = chance.choice([(None, None), ("0.001", "USDT"), ("0.0007", symbol[:3]), ("0.0002", "BNB")])
         trade = ExchangeTrade(
             f"t{number}", "1", None, symbol, chance.choice([Side.BUY, Side.SELL]), round(price, 12), round(quantity, 12),
-            round(price * quantity, 12), fee and Decimal(fee), currency, MORNING + (number // 3) * MINUTE,
+            round(price * quantity, 12), fee and Decimal(fee), currency, MORNING - HOUR * 72 + (number // 3) * step,
         )  # fmt: skip
         made.append(NewExecution(cast.acme, connector.id, cast.acme_bot, "kucoin", market, trade))
     chance.shuffle(made)
@@ -369,11 +375,19 @@ def test_positions_are_booked_again_when_they_changed_or_when_all_are_asked_for(
 
 def test_a_long_position_is_booked_again_in_parts(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ledger.services.replay_books.AT_ONCE", 4)
-    record_executions(scope=LEDGER, executions=executions(cast, 200), now=NOW)
+    record_executions(scope=LEDGER, executions=executions(cast, 200, step=HOUR), now=NOW)
     assert broken() == {}
     position = Position.objects.filter(status="closed", mode="live").order_by("-opened_quantity").first()
     plant("UPDATE positions SET exit_notional = exit_notional + 1 WHERE id = %s", position.id)
-    assert [line.field for line in broken()["books"][0].breaks] == ["exit_notional"]
+    for hours in (0, 24, 48):  # also when nothing changed since: nobody has mended it
+        assert [line.field for line in broken(now=NOW + hours * HOUR)["books"][0].breaks] == ["exit_notional"]
+    plant("UPDATE positions SET exit_notional = exit_notional - 1 WHERE id = %s", position.id)
+    day = PositionDay.objects.order_by("day_at").first()
+    plant("UPDATE position_days SET realized_exact = realized_exact + 1 WHERE id = %s", day.id)
+    (line,) = broken(now=NOW + 71 * HOUR, replay=ReplayHow.ALL)["books"][0].breaks
+    assert str(line).startswith(f"position_days {day.position_id} {day.day_at:%Y-%m-%d}T00:00:00Z: realized_exact is ")
+    plant("UPDATE position_days SET realized_exact = realized_exact - 1 WHERE id = %s", day.id)
+    assert broken(now=NOW + 72 * HOUR) == {} and not Incident.objects.filter(resolved_at=None).exists()
 
 
 def test_what_an_import_brought_is_healthy_and_is_booked_again_by_nobody(rows: dict[str, Any], cast: Cast) -> None:

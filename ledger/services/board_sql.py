@@ -37,16 +37,21 @@ _BOARDED = """
      WHERE b.retired_at IS NULL
 """
 _TRADED_ALL_TIME = """
-    SELECT s.bot_id, s.trades, s.closed_trades AS closed, s.wins, coalesce(s.pnl, 0) AS pnl, s.gross_profit, s.gross_loss,
-           s.fees, s.volume
+    SELECT s.bot_id, s.trades, s.closed_trades AS closed, s.wins, s.gross_profit, s.gross_loss, s.fees, s.volume
       FROM bot_stats s WHERE s.trades > 0
 """
-_TRADED = """
-    SELECT h.bot_id, sum(h.trades) AS trades, sum(h.closed) AS closed, sum(h.wins) AS wins, sum(h.pnl) AS pnl,
-           sum(h.gross_profit) AS gross_profit, sum(h.gross_loss) AS gross_loss, sum(h.fees) AS fees,
-           sum(h.volume) AS volume
-      FROM bot_trade_hours h WHERE h.hour_at >= %(since)s AND h.hour_at <= %(now)s {of_bots} GROUP BY h.bot_id
-"""
+# Hours of the first, partial day, then days: a month is some dozen rows of each bot and symbol.
+_SUMS = "{0}.bot_id, {0}.trades, {0}.closed, {0}.wins, {0}.gross_profit, {0}.gross_loss, {0}.fees, {0}.volume"
+_TRADED = f"""
+    SELECT x.bot_id, sum(x.trades) AS trades, sum(x.closed) AS closed, sum(x.wins) AS wins,
+           sum(x.gross_profit) AS gross_profit, sum(x.gross_loss) AS gross_loss, sum(x.fees) AS fees, sum(x.volume) AS volume
+      FROM (SELECT {_SUMS.format("h")} FROM bot_trade_hours h
+             WHERE h.hour_at >= %(since)s AND h.hour_at < %(first_day)s {{of_hours}}
+            UNION ALL
+            SELECT {_SUMS.format("d")} FROM bot_trade_spans d
+             WHERE d.span = 'day' AND d.start_at >= %(first_day)s AND d.start_at <= %(now)s {{of_days}}) x
+     GROUP BY x.bot_id
+"""  # noqa: S608 - made of constants
 # The newest value at or before the begin: hours are kept for longer than any period but all time, days for ever.
 _BEFORE = """
     LEFT JOIN LATERAL (
@@ -131,7 +136,7 @@ WITH boarded AS MATERIALIZED ({_BOARDED} {of_bots.format("a")}
            r.sharpe AS sharpe_ratio, r.sortino AS sortino_ratio, r.deviation AS volatility
       FROM opening a LEFT JOIN equity e ON e.bot_id = a.bot_id LEFT JOIN ratios r ON r.bot_id = a.bot_id
        AND a.capital IS NOT NULL
-), {_figures(period, of_bots.format("h"))}
+), {_figures(period, of_bots)}
 {_store(period, (*_FIGURES, *_RATIOS, *_CARRIED))}
 """  # noqa: S608 - made of constants
 
@@ -190,11 +195,12 @@ def _figures(period: Period, of_bots: str) -> str:
     all_time = period is Period.ALL_TIME
     # Over all time a bot began with its capital, so one value is enough; else two moments are compared.
     moved = "a.last_at IS NOT NULL" if all_time else "a.last_at > a.start_at"
-    return f"""traded AS ({_TRADED_ALL_TIME if all_time else _TRADED.format(of_bots=of_bots)}
+    traded = _TRADED.format(of_hours=of_bots.format("h"), of_days=of_bots.format("d"))
+    return f"""traded AS ({_TRADED_ALL_TIME if all_time else traded}
 ), figures AS (
     SELECT a.*, coalesce(t.trades, 0) AS trades, coalesce(t.closed, 0) AS closed, t.wins,
-           coalesce(t.pnl, 0){" + a.adjustment" if all_time else ""} AS pnl, t.gross_profit, t.gross_loss, t.fees, t.volume,
-           held.change AS baseline,
+           coalesce(t.gross_profit - t.gross_loss, 0){" + a.adjustment" if all_time else ""} AS pnl, t.gross_profit,
+           t.gross_loss, t.fees, t.volume, held.change AS baseline,
            CASE WHEN a.start_value > 0 AND {moved} THEN (a.last_value - a.start_value) * 100 / a.start_value END AS change
       FROM span a LEFT JOIN traded t ON t.bot_id = a.bot_id {_HELD}
 ), board AS (

@@ -19,7 +19,11 @@ SOME = 100  # of more stale lines than that, all are made anew
 _WHOLE = {period: whole_statement(period) for period in Period}
 _WHOLE_OF_SOME = {period: whole_statement(period, some=True) for period in Period}
 _QUICK = {period: quick_statement(period) for period in Period}
-_LEAVE = "DELETE FROM leaderboard_entries e USING bots b WHERE b.id = e.bot_id AND b.retired_at IS NOT NULL"
+_LEAVE = """
+    DELETE FROM leaderboard_entries WHERE id IN (
+        SELECT e.id FROM leaderboard_entries e JOIN bots b ON b.id = e.bot_id WHERE b.retired_at IS NOT NULL
+         ORDER BY e.period, e.bot_id FOR UPDATE OF e)
+"""
 
 
 def refresh_due_boards(*, scope: Scope, now: datetime) -> int | None:
@@ -43,8 +47,8 @@ def refresh_boards(*, scope: Scope, now: datetime) -> int:
 def refresh_board(*, scope: Scope, period: Period, now: datetime, whole: bool = True) -> int:
     """Refresh one board; how many lines changed.
 
-    ``whole`` looks at all rows of the period. Else that is done once an hour (over all time, once a day) and for lines that
-    need it; others get the trades of the whole period, late ones too, and the equity that came since then.
+    ``whole`` looks at all rows of the period. Else that is done once an hour (over all time, once a day), and for lines
+    with a late snapshot or a changed capital; others get the trades of the whole period and the equity since then.
     """
     params = _moments(period, now=now)
     with scope.transaction():

@@ -38,16 +38,25 @@ _STEPS = """
             WINDOW w AS (PARTITION BY e.bot_id ORDER BY e.start_at)) x
      WHERE x.is_next GROUP BY x.bot_id
 """
+# Rows are locked in the order in which boards are refreshed, so that the two never wait for each other.
 _STORE = """
-    UPDATE leaderboard_entries e SET return_low_pct = g.low, return_high_pct = g.high, is_distinguishable = g.apart,
+    WITH locked AS (
+        SELECT e.id, g.low, g.high, g.apart
+          FROM leaderboard_entries e
+          JOIN jsonb_to_recordset(%(rows)s::jsonb) AS g(bot_id uuid, low numeric, high numeric, apart boolean) USING (bot_id)
+         WHERE e.period = %(period)s ORDER BY e.bot_id FOR UPDATE OF e
+    )
+    UPDATE leaderboard_entries e SET return_low_pct = l.low, return_high_pct = l.high, is_distinguishable = l.apart,
            interval_at = %(now)s
-      FROM jsonb_to_recordset(%(rows)s::jsonb) AS g(bot_id uuid, low numeric, high numeric, apart boolean)
-     WHERE e.bot_id = g.bot_id AND e.period = %(period)s
+      FROM locked l WHERE e.id = l.id
 """
 _FORGET = """
-    UPDATE leaderboard_entries SET return_low_pct = NULL, return_high_pct = NULL, is_distinguishable = NULL,
+    WITH locked AS (
+        SELECT id FROM leaderboard_entries WHERE return_pct IS NULL AND interval_at IS NOT NULL ORDER BY period, bot_id FOR UPDATE
+    )
+    UPDATE leaderboard_entries e SET return_low_pct = NULL, return_high_pct = NULL, is_distinguishable = NULL,
            interval_at = NULL
-     WHERE return_pct IS NULL AND interval_at IS NOT NULL
+      FROM locked l WHERE e.id = l.id
 """
 _MOST = Decimal("1e18")  # in percent; beyond that an interval says nothing
 
@@ -59,6 +68,7 @@ def refresh_intervals(
     until, renewed = clock() + BUDGET_S, 0
     with scope.transaction():
         run(_FORGET)
+    with scope.transaction():
         due: dict[Period, list[UUID]] = defaultdict(list)
         for bot_id, period in fetch_all(_DUE, [now - EVERY, most]):
             due[Period(period)].append(bot_id)
@@ -89,7 +99,7 @@ def _returns(scope: Scope, period: Period, bots: list[UUID], *, now: datetime) -
         "now": now,
     }
     with scope.transaction():
-        rows: Iterable[tuple[UUID, list[Decimal], Decimal]] = fetch_all(_STEPS, params)  # type: ignore[assignment]
+        rows: Iterable[tuple[UUID, list[Decimal], Decimal]] = fetch_all(_STEPS, params)
     return {bot: steps for bot, steps, least in rows if least > 0}
 
 

@@ -262,7 +262,7 @@ def test_negative_equity_is_a_fall_of_everything_and_nothing_more(cast: Any) -> 
 
 
 def test_a_board_kept_from_minute_to_minute_is_the_board_made_anew(world: dict[str, BotAccount]) -> None:
-    """Between full hours a refresh looks at little; trades may be late at any time."""
+    """Between full hours a refresh looks at little; trades and snapshots may be late at any time."""
     owners = [world["old"], world["live"], world["young"]]
     dice = random.Random(7)
     now = NOW
@@ -274,6 +274,11 @@ def test_a_board_kept_from_minute_to_minute_is_the_board_made_anew(world: dict[s
                 benchmark_price=100 if owner.mode == "live" else None,
             )  # fmt: skip
         deal(dice.choice(owners), seed=minutes, count=6, days=9, end=now)
+        if minutes in (10, 480):
+            BotStateSnapshot.objects.create(
+                client_id=owners[0].client_id, bot_id=owners[0].bot_id, taken_at=now - timedelta(days=8, minutes=minutes),
+                total_value=15_000 + minutes,
+            )  # fmt: skip
         if minutes == 17:
             walk(account(make_bot("client_acme", name="newcomer")), seed=8, days=0.3, end=now)
         for period in Period:

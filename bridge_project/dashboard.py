@@ -62,6 +62,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _item("Snapshots", "photo_camera", "ledger_botstatesnapshot_changelist"),
                 _item("Equity by hour and day", "show_chart", "ledger_equitybucket_changelist"),
                 _item("Trading by hour", "bar_chart", "ledger_bottradehour_changelist"),
+                _item("Trading by day and month", "calendar_view_month", "ledger_bottradespan_changelist"),
                 _item("Fees", "payments", "ledger_botfee_changelist"),
                 _item("Imports", "upload_file", "ledger_arenaimport_changelist"),
                 _item("Kept documents", "folder_zip", "ledger_keptdocument_changelist"),

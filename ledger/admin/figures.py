@@ -15,8 +15,20 @@ from clients.admin_base import badge
 from ledger.admin.lists import BotChooser, Days, LedgerFacts
 from ledger.admin.shown import amount, bot_link, exact, figure, instant, moment, plain, ratio, rounded
 from ledger.admin.trades import SymbolFilter
-from ledger.models import BotFee, BotTradeHour, LeaderboardEntry
-from ledger.rules.words import Mode, Period
+from ledger.models import BotFee, BotTradeHour, BotTradeSpan, LeaderboardEntry
+from ledger.rules.words import Mode, Period, TradeSpan
+
+
+class _Choice(DropdownFilter):
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(**{str(self.parameter_name): self.value()}) if self.value() else queryset
+
+
+class SpanFilter(_Choice):
+    title = parameter_name = "span"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(str(word), str(word)) for word in TradeSpan]
 
 
 @admin.register(BotTradeHour)
@@ -54,16 +66,47 @@ class BotTradeHourAdmin(LedgerFacts):
     )
 
 
+@admin.register(BotTradeSpan)
+class BotTradeSpanAdmin(LedgerFacts):
+    ordering = ("-span", "-start_at", "-id")  # months first: of one span the newest
+    list_display = (
+        moment("start_at", "began"),
+        bot_link,
+        "span",
+        "symbol",
+        "trades",
+        "closed",
+        "wins",
+        "losses",
+        amount("pnl", gain=True),
+        amount("fees"),
+        amount("volume"),
+    )
+    list_filter = (("bot", BotChooser), SpanFilter, SymbolFilter)
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    (bot_link, "symbol"),
+                    ("span", instant("start_at", "begins (UTC)")),
+                    ("trades", "buys"),
+                    ("closed", "wins"),
+                    ("losses", exact("volume")),
+                    (exact("pnl"), exact("fees")),
+                    (exact("gross_profit"), exact("gross_loss")),
+                    (exact("best_pnl"), exact("worst_pnl")),
+                )
+            },
+        ),
+    )
+
+
 @admin.register(BotFee)
 class BotFeeAdmin(LedgerFacts):
     list_display = (bot_link, "currency", amount("amount"), amount("unpriced"))
     list_filter = (("bot", BotChooser),)
     fieldsets = ((None, {"fields": ((bot_link, "currency"), (exact("amount"), exact("unpriced")))}),)
-
-
-class _Choice(DropdownFilter):
-    def queryset(self, request: HttpRequest, queryset: QuerySet[LeaderboardEntry]) -> QuerySet[LeaderboardEntry]:
-        return queryset.filter(**{str(self.parameter_name): self.value()}) if self.value() else queryset
 
 
 class PeriodFilter(_Choice):

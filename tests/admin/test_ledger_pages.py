@@ -24,6 +24,7 @@ from ledger.models import (
     BotFee,
     BotStateSnapshot,
     BotTradeHour,
+    BotTradeSpan,
     EquityBucket,
     KeptDocument,
     LeaderboardEntry,
@@ -39,7 +40,7 @@ from tests.fixtures import Cast
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TABLES = (
     Trade, Position, BotDecision, BotStateSnapshot, BotAccount, BotTradeHour, BotFee, EquityBucket, LeaderboardEntry,
-    PositionDay, ArenaImport, KeptDocument, LedgerSettings, LedgerState,
+    PositionDay, BotTradeSpan, ArenaImport, KeptDocument, LedgerSettings, LedgerState,
 )  # fmt: skip
 MOST_QUERIES = 12
 

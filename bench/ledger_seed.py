@@ -11,6 +11,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,21 +60,23 @@ QUICK = LedgerSize(bots=40, trades=20_000, decisions=1_000, snapshots=8_000)
 OPERATOR_KEY = f"tbo_{0:010d}_{'x' * 43}"
 CLIENT_KEY = f"tbc_{1:010d}_{'x' * 43}"
 
-_BEGIN = """
+_SESSION = """
 SET session_replication_role = replica;  -- no audit, no statistics and no checks of foreign keys while a world is made
 SET work_mem = '1GB';
 SET maintenance_work_mem = '1GB';
 SET synchronous_commit = off;
-CREATE FUNCTION pg_temp.h(bigint) RETURNS float8 LANGUAGE sql IMMUTABLE AS $$ SELECT (hashint8($1) & 1048575) / 1048576.0 $$;
+CREATE OR REPLACE FUNCTION pg_temp.h(bigint) RETURNS float8 LANGUAGE sql IMMUTABLE AS $$
+    SELECT (hashint8($1) & 1048575) / 1048576.0 $$;
 CREATE FUNCTION pg_temp.fact_id(timestamptz, text) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
     SELECT (lpad(to_hex((extract(epoch FROM $1) * 1000)::bigint), 12, '0') || '8' || left(md5($2), 3) || '8'
             || substr(md5($2), 4, 15))::uuid $$;
-
-CREATE TEMP TABLE the_end AS
+"""
+_BEGIN = """
+CREATE UNLOGGED TABLE the_end AS
 SELECT to_timestamp(floor(extract(epoch FROM now()) / 600) * 600) AS at,
        to_timestamp(floor(extract(epoch FROM now()) / 600) * 600) - interval '365 days' AS began;
 
-CREATE TEMP TABLE plan AS
+CREATE UNLOGGED TABLE plan AS
 WITH weights AS (SELECT k, k ^ (-{skew}) AS w, CASE WHEN k % 3 = 1 THEN k ^ (-{skew}) END AS paper
                    FROM generate_series(1::bigint, {bots}) k)
 SELECT k, md5('ledger bot' || k)::uuid AS bot_id, md5('ledger client' || c)::uuid AS client_id, c, k % 3 = 1 AS is_paper,
@@ -105,13 +108,13 @@ SELECT md5('ledger key' || n)::uuid, left(key, 14), encode(sha256(convert_to(key
        'bench', began
   FROM the_end, (VALUES (0, '{operator_key}'), (1, '{client_key}')) keys (n, key);
 
-CREATE TEMP TABLE markets AS
+CREATE UNLOGGED TABLE markets AS
 SELECT n, name || '/USDT' AS symbol, price FROM (VALUES
     (0, 'BTC', 65000.0), (1, 'ETH', 3200.0), (2, 'SOL', 150.0), (3, 'XRP', 2.4), (4, 'DOGE', 0.6), (5, 'BNB', 600.0),
     (6, 'ADA', 0.9), (7, 'LTC', 95.0), (8, 'DOT', 7.0), (9, 'LINK', 18.0), (10, 'AVAX', 35.0), (11, 'ATOM', 9.0)
 ) m (n, name, price);
 
-CREATE TEMP TABLE pos AS
+CREATE UNLOGGED TABLE pos AS
 SELECT x.*, md5('ledger position' || x.k || '-' || x.j) AS digest,
        round((m.price * (1 + 0.3 * sin(x.j::float8 * 6 / x.trades + x.k)))::numeric, 4) AS entry,
        CASE WHEN x.is_paper AND x.j % 3 = 0 THEN -1 ELSE 1 END AS direction, m.symbol,
@@ -131,7 +134,7 @@ _POSITIONS = """
 INSERT INTO positions (id, client_id, bot_id, connector_id, mode, market_type, symbol, currency, position_type, status,
     entry_price, exit_price, size, leverage, opened_quantity, closed_quantity, quantity, basis_quantity, basis_cost,
     basis_entry_fees, basis_fees, realized_pnl, realized_exact, exit_notional, peak_size, mark_price, marked_at,
-    unrealized_pnl, opened_at, closed_at, close_cause, source, source_id, note, updated_at)
+    unrealized_pnl, opened_at, traded_at, closed_at, close_cause, source, source_id, note, updated_at)
 SELECT pg_temp.fact_id(opened_at, digest), client_id, bot_id, connector_id, CASE WHEN is_paper THEN 'paper' ELSE 'live' END,
        CASE WHEN is_paper THEN 'swap' ELSE 'spot' END, symbol, 'USDT', CASE direction WHEN 1 THEN 'LONG' ELSE 'SHORT' END,
        CASE WHEN is_open THEN 'open' ELSE 'closed' END, entry, CASE WHEN NOT is_open THEN exit END,
@@ -141,11 +144,13 @@ SELECT pg_temp.fact_id(opened_at, digest), client_id, bot_id, connector_id, CASE
        CASE WHEN is_open THEN 0 ELSE gain END, CASE WHEN is_open THEN 0 ELSE gain END,
        CASE WHEN is_open THEN 0 ELSE held * quantity * exit END, held * quantity * entry / leverage,
        CASE WHEN is_open THEN exit END, CASE WHEN is_open THEN at END,
-       CASE WHEN is_open THEN direction * held * quantity * (exit - entry) END, opened_at,
-       CASE WHEN NOT is_open THEN began + (5 * j + 4 + pg_temp.h(k * 100000000 + 5 * j + 4)) / trades * (at - began) END,
+       CASE WHEN is_open THEN direction * held * quantity * (exit - entry) END, opened_at, last_at,
+       CASE WHEN NOT is_open THEN last_at END,
        CASE WHEN is_open THEN '' WHEN is_paper THEN 'model' ELSE 'runtime' END, '', '', '', at
-  FROM (SELECT *, CASE WHEN is_open THEN 5 ELSE 3 END AS held,
-               direction * 3 * quantity * (exit - entry) - 3 * quantity * (entry + exit) * fee_rate AS gain FROM pos) p, the_end
+  FROM (SELECT pos.*, CASE WHEN is_open THEN 5 ELSE 3 END AS held, at,
+               began + (5 * j + 4 + pg_temp.h(k * 100000000 + 5 * j + 4)) / trades * (at - began) AS last_at,
+               direction * 3 * quantity * (exit - entry) - 3 * quantity * (entry + exit) * fee_rate AS gain
+          FROM pos, the_end) p
  ORDER BY opened_at
 """
 
@@ -230,41 +235,65 @@ PARTS = 24
 
 def plant_ledger(conninfo: str, *, size: LedgerSize, say: Say) -> LedgerWorld:
     """Fill an empty, migrated database; the connection must be a superuser's."""
+    from ledger.services import recomputed  # noqa: F401 - what it needs at the end should fail at the begin
+
     began = time.monotonic()
-    with psycopg.connect(conninfo) as connection:
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute(_SESSION.encode())
         _plan(connection, size)
         indexes = connection.execute(_PLAIN_INDEXES).fetchall()
         for name, _ in indexes:
             connection.execute(f"DROP INDEX {name}".encode())
-        connection.execute(_POSITIONS.encode())
-        say(f"positions stand after {time.monotonic() - began:.0f} s")
-        for begin, end in _parts(connection):
-            connection.execute(_TRADES.format(table="trades").encode(), {"begin": begin, "end": end})
-        say(f"trades stand after {time.monotonic() - began:.0f} s")
-        prompt = " ".join(f"{word} {hashlib.md5(word.encode()).hexdigest()[:5]}" for word in (_PROMPT * 8).split())[
-            :2200
-        ]
-        connection.execute(_DECISIONS.format(prompt=f"'{prompt}'").encode())
-        each = size.snapshots // size.bots
-        connection.execute(_SNAPSHOTS.format(ticks=min(TICKS_10_MIN, each), each=each).encode())
-        say(f"decisions and snapshots stand after {time.monotonic() - began:.0f} s")
-        for _, definition in indexes:
-            connection.execute(definition.encode())
+        say(f"bots and a plan stand after {time.monotonic() - began:.0f} s")
+        _side_by_side(conninfo, [_rows_beside_trades(size), _trades(connection)])
+        say(f"trades, positions, decisions and snapshots stand after {time.monotonic() - began:.0f} s")
+        _side_by_side(conninfo, [[(definition, {})] for _, definition in indexes])
         connection.execute("ANALYZE")
         say(f"indexes stand after {time.monotonic() - began:.0f} s")
         add_up(connection)
         connection.execute(_ACCOUNTS.encode())
+        connection.execute("DROP TABLE pos, plan, markets, the_end")
         say(f"statistics stand after {time.monotonic() - began:.0f} s")
     settle(conninfo)
     return read_world(conninfo, size)
+
+
+def _rows_beside_trades(size: LedgerSize) -> list[tuple[str, dict[str, Any]]]:
+    prompt = " ".join(f"{word} {hashlib.md5(word.encode()).hexdigest()[:5]}" for word in (_PROMPT * 8).split())[:2200]
+    each = size.snapshots // size.bots
+    return [
+        (_POSITIONS, {}),
+        (_DECISIONS.format(prompt=f"'{prompt}'"), {}),
+        (_SNAPSHOTS.format(ticks=min(TICKS_10_MIN, each), each=each), {}),
+    ]
+
+
+def _trades(connection: psycopg.Connection[Any]) -> list[tuple[str, dict[str, Any]]]:
+    statement = _TRADES.format(table="trades")
+    return [(statement, {"begin": begin, "end": end}) for begin, end in _parts(connection)]
+
+
+def _side_by_side(conninfo: str, jobs: list[list[tuple[str, dict[str, Any]]]]) -> None:
+    """Run lists of statements, two lists at a time; each statement commits."""
+
+    def work(statements: list[tuple[str, dict[str, Any]]]) -> None:
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            connection.execute(_SESSION.encode())
+            for statement, params in statements:
+                connection.execute(statement.encode(), params or None)
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for done in [pool.submit(work, statements) for statements in jobs]:
+            done.result()
 
 
 def add_up(connection: psycopg.Connection[Any]) -> None:
     """The statistics from the rows, by the statements with which the product repairs them."""
     from ledger.services.recomputed import PREPARE, REPAIR
 
-    for statement in (*PREPARE, *(each for statements in REPAIR.values() for each in statements)):
-        connection.execute(statement.encode(), {"bot": None})
+    with connection.transaction():
+        for statement in (*PREPARE, *(each for statements in REPAIR.values() for each in statements)):
+            connection.execute(statement.encode(), {"bot": None} if "%(bot)s" in statement else None)
 
 
 def settle(conninfo: str) -> None:

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 
 from exchanges import symbols
 from ground.errors import InvalidInput
@@ -92,22 +92,22 @@ def id_of(value: Any, name: str) -> str:
     raise Refused(f"Its {name} is no text: {_short(value)}.")
 
 
-def is_plain(value: Any) -> bool:
+def is_plain(value: Any) -> TypeGuard[Number]:
     """Whether it is a number that a money column gives back as it was written."""
     return type(value) is Number and _PLAIN(value) is not None
 
 
-def is_plain_positive(value: Any) -> bool:
+def is_plain_positive(value: Any) -> TypeGuard[Number]:
     """The same, above 0."""
     return type(value) is Number and _PLAIN(value) is not None and value[0] != "-" and value.strip("0.") != ""
 
 
-def is_plain_leverage(value: Any) -> bool:
+def is_plain_leverage(value: Any) -> TypeGuard[Number]:
     """Whether it is a leverage that its column gives back as it was written."""
     return type(value) is Number and _PLAIN_LEVERAGE(value) is not None and value.strip("0.") != ""
 
 
-def is_plain_ms(value: Any) -> bool:
+def is_plain_ms(value: Any) -> TypeGuard[Number]:
     """Whether it is an instant in milliseconds, after 2001."""
     return type(value) is Number and len(value) == 13 and value.isdecimal() and value[0] != "0"
 

@@ -22,7 +22,7 @@ CHUNK_BYTES = 256 * 1024
 
 Read = Callable[[int], bytes]
 
-_scan = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=NotANumber).scan_once
+_scan = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=NotANumber).scan_once  # type: ignore[attr-defined]
 _SPACE = re.compile(r"[ \t\r\n]*+")
 _ENDS = frozenset(",]} \t\r\n")
 _SCALAR = re.compile(r"[^\s,\]}]*+")

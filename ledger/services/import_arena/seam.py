@@ -61,7 +61,7 @@ class Item(NamedTuple):
 
     section: Section
     bot: int | None = None
-    index: int | None = None
+    index: int | None = None  # type: ignore[assignment] # hides a method of tuples that nobody calls
     key: str = ""
     value: Any = None
     raw: str = ""

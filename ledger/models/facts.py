@@ -106,6 +106,7 @@ class Position(models.Model):
         indexes = [
             models.Index(fields=["bot", "-opened_at", "-id"], name="positions_of_bot"),
             models.Index(fields=["bot", "-opened_at", "-id"], condition=Q(status="open"), name="positions_open"),
+            models.Index(fields=["bot", "-closed_at"], condition=Q(status="closed"), name="positions_closed"),
         ]
 
     def __str__(self) -> str:

@@ -38,10 +38,20 @@ class Lens:
     bots: int = 0
     capital: Decimal | None = None  # of all of them together; None: of one it is not known
     adjustment: Decimal = Decimal(0)  # profit that imports found booked but in no trade
+    capital_changed_at: datetime | None = None  # when that of one of them was last changed
 
     @property
     def since(self) -> datetime:
         return period_begin(self.period, now=self.now)
+
+    @property
+    def equity_since(self) -> datetime:
+        """A capital that was changed moves equity as no trade does: what was before is not compared with what came after."""
+        changed = self.capital_changed_at
+        if changed is None or changed <= self.since:
+            return self.since
+        hour = changed.replace(minute=0, second=0, microsecond=0)
+        return hour if hour == changed else hour + LENGTHS[BucketSpan.HOUR]
 
     @property
     def grain(self) -> BucketSpan:
@@ -83,12 +93,14 @@ _OF_SCOPE = f"""
 """
 _GROUPS = f"""
     SELECT a.mode, a.currency, count(*), CASE WHEN count(*) = count(a.allocated_capital) THEN sum(a.allocated_capital) END,
-           sum(a.realized_pnl_adjustment), coalesce(sum((SELECT s.closed_trades FROM bot_stats s WHERE s.bot_id = a.bot_id)), 0)
-      FROM {_OF_SCOPE} GROUP BY a.mode, a.currency ORDER BY 6 DESC, a.currency
+           sum(a.realized_pnl_adjustment), max(a.capital_changed_at) FILTER (WHERE a.allocated_capital IS NOT NULL),
+           coalesce(sum((SELECT s.closed_trades FROM bot_stats s WHERE s.bot_id = a.bot_id)), 0)
+      FROM {_OF_SCOPE} GROUP BY a.mode, a.currency ORDER BY 7 DESC, a.currency
 """  # noqa: S608 - made of constants
 CHOSEN = f"""
     chosen AS MATERIALIZED (
-        SELECT a.bot_id, a.allocated_capital AS capital, b.desired_status <> 'running' AS is_at_rest, b.name
+        SELECT a.bot_id, a.allocated_capital AS capital, a.capital_changed_at AS changed_at, b.name,
+               b.desired_status <> 'running' AS is_at_rest
           FROM {_OF_SCOPE} AND a.mode = %(mode)s AND a.currency = %(currency)s)
 """  # noqa: S608 - made of constants
 
@@ -109,7 +121,7 @@ def look(
     lens = Lens(scope, period, now, mode, currency or None, tuple(group[1] for group in of_mode), account, bot_id)
     if shown is None:
         return lens
-    return Lens(scope, period, now, mode, shown[1], lens.currencies, account, bot_id, shown[2], shown[3], shown[4])
+    return Lens(scope, period, now, mode, shown[1], lens.currencies, account, bot_id, *shown[2:6])
 
 
 def named_bots(scope: Scope, names: Sequence[str]) -> list[tuple[UUID, str]]:
@@ -280,14 +292,15 @@ _BEFORE = """
             (SELECT e.last_at, e.last_value FROM bot_equity_buckets e
               WHERE f.bot_id IS NULL AND e.bot_id = x.bot_id AND e.span = 'day'
                 AND e.start_at < date_trunc('day', %(since)s::timestamptz, 'UTC') ORDER BY e.start_at DESC LIMIT 1)
-        ) y ORDER BY y.at DESC LIMIT 1
+        ) y WHERE x.changed_at IS NULL OR y.at >= x.changed_at ORDER BY y.at DESC LIMIT 1
     ) before ON true
 """
 _OPENING = "coalesce(f.value, before.value), coalesce(f.at, before.at)"
 _OF_INTERVALS = """
     FROM bot_equity_buckets e
-     WHERE e.bot_id = ANY(%(bots)s::uuid[]) AND e.span = %(grain)s AND e.last_at >= %(since)s AND e.start_at <= %(now)s
+     WHERE e.bot_id = ANY(%(bots)s::uuid[]) AND e.span = %(grain)s AND e.start_at <= %(now)s
        AND e.start_at >= date_trunc(%(grain)s, %(since)s::timestamptz, 'UTC')
+       AND (e.start_at >= %(since)s OR e.last_at >= %(since)s)
 """
 _INTERVALS = f"SELECT e.start_at, sum(e.last_value), count(*) {_OF_INTERVALS} GROUP BY e.start_at ORDER BY e.start_at"
 _FIRST_VALUES = f"SELECT e.first_at, e.first_value {_OF_INTERVALS} AND e.start_at = %(start_at)s"
@@ -309,16 +322,18 @@ def equity(lens: Lens) -> Equity:
         sql = _PARTICIPANTS.format(opening="x.capital, NULL::timestamptz", before="")
     else:
         sql = _PARTICIPANTS.format(opening=_OPENING, before=_BEFORE)
+    since = lens.equity_since
+    params = lens.params(since=since, first_day=first_day(since))
     with lens.scope.transaction():
-        bots = [_Part(*row) for row in fetch_all(sql, lens.params())]
-        params = lens.params(bots=[bot.bot_id for bot in bots])
+        bots = [_Part(*row) for row in fetch_all(sql, params)]
+        params["bots"] = [bot.bot_id for bot in bots]
         intervals = [Interval(*row) for row in fetch_all(_INTERVALS, params)] if bots else []
         rested = [Rested(bot.start_at, bot.last_value) for bot in bots if bot.is_at_rest]
         whole = joined(intervals, rested, bots=len(bots))
         opening = _opening(bots) or _first_of(bots, whole, params)
         last_at = max((bot.last_at for bot in bots), default=None)
         curve = Curve(opening, whole, last_at, LENGTHS[lens.grain])
-        fall = _drawdown_of_one(lens, bots[0].bot_id, opening) if len(bots) == 1 else curve.max_drawdown
+        fall = _drawdown_of_one(params | {"bot": bots[0].bot_id}, opening) if len(bots) == 1 else curve.max_drawdown
     return Equity(len(bots), curve, fall)
 
 
@@ -355,8 +370,8 @@ def _first_of(bots: Sequence[_Part], whole: Sequence[Interval], params: dict[str
     return Opening(value, min(row[0] for row in rows))
 
 
-def _drawdown_of_one(lens: Lens, bot_id: UUID, opening: Opening | None) -> Decimal | None:
-    rows = fetch_all(_PIECES, lens.params(bot=bot_id))
+def _drawdown_of_one(params: dict[str, Any], opening: Opening | None) -> Decimal | None:
+    rows = fetch_all(_PIECES, params)
     return merged_drawdown([Piece(*row) for row in rows], opening=opening.value if opening else None)
 
 

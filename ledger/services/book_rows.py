@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -22,6 +22,9 @@ from ledger.rules.words import Action, Cause, PositionStatus
 OWN_TRADES = "t.mode = 'live' AND t.exchange_trade_id <> ''"
 OWN_POSITIONS = "p.mode = 'live' AND p.source = ''"
 _BOOKS = "jsonb_to_recordset(%(books)s::jsonb) AS b(bot_id uuid, market_type text, symbol text, since timestamptz)"
+
+# Nothing comes after it: so no beginning of a day is kept of a position of which it is not known what it did that day.
+UNKNOWN = datetime.max.replace(tzinfo=UTC)
 
 _TRADE_COLUMNS = """
            t.id, t.exchange_trade_id, t.executed_at, t.connector_id, t.cause, t.side, t.price, t.quantity, t.leverage, t.fee,
@@ -310,7 +313,7 @@ def _position_row(row: Sequence[Any]) -> PositionRow:
     mark_price, marked_at, status, entry_price, exit_price, size, basis_fees, realized, unrealized, *rest = row[15:]
     traded_at, source = rest
     held = Held(
-        id_, connector_id, opened_at, position, mark_price, marked_at, traded_at or opened_at, closed_at,
+        id_, connector_id, opened_at, position, mark_price, marked_at, traded_at or UNKNOWN, closed_at,
         Cause(close_cause) if close_cause else None,
     )  # fmt: skip
     columns = position_columns(held) if position.basis_quantity else {}

@@ -162,6 +162,20 @@ def test_begins_again_at_the_day_when_a_position_is_old(cast):
     assert_adds_up(cast.acme_bot)
 
 
+def test_keeps_no_day_of_which_it_is_not_known_what_went_before(cast):
+    day = 24 * 60
+    record(make(cast, 1, "buy", 1, 100))
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE positions SET traded_at = NULL")
+    for number in (2, 3):
+        record(make(cast, number, "buy", 1, 100, minute=number * day))
+    (kept,) = PositionDay.objects.using("default").all()
+    assert (kept.day_at, kept.opened_quantity) == (START + timedelta(days=3), 2)
+    assert {one.table for one in rebuild(cast.acme_bot).differences} == {"position_days"}
+    assert PositionDay.objects.using("default").count() == 2
+    assert_adds_up(cast.acme_bot)
+
+
 def test_corrects_what_the_exchange_says_otherwise(cast):
     record(make(cast, 1, "buy", 2, 100, fee="0.2"), make(cast, 2, "sell", 2, 110))
     corrected = record(make(cast, 1, "buy", 2, 105))  # a fee that is not told does not take one back

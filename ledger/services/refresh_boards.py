@@ -7,13 +7,12 @@ from typing import Any
 
 from ground.scope import Scope
 from ground.sql import fetch_all, fetch_one, run
-from ledger.rules.periods import DAWN, period_begin
+from ledger.rules.periods import period_begin
 from ledger.rules.words import BucketSpan, Period
 from ledger.services.board_sql import CUTS, STALE, quick_statement, whole_statement
 from ledger.services.settings_row import ledger_settings
 
 EVERY = timedelta(seconds=50)  # beat comes each minute, and not always on time
-SELDOM = {Period.MONTHLY: timedelta(minutes=10)}  # its trades are many, and it moves slowly
 SOME = 100  # of more stale lines than that, all are made anew
 
 _WHOLE = {period: whole_statement(period) for period in Period}
@@ -31,17 +30,15 @@ def refresh_due_boards(*, scope: Scope, now: datetime) -> int | None:
     with scope.transaction():
         run("INSERT INTO ledger_state (id) VALUES (1) ON CONFLICT DO NOTHING")
         row = fetch_one("SELECT boards_at FROM ledger_state WHERE id = 1 FOR UPDATE")
-        previous: datetime | None = row[0] if row else None
-        if previous and previous > now - EVERY:
+        if row and row[0] and row[0] > now - EVERY:
             return None
         run("UPDATE ledger_state SET boards_at = %s WHERE id = 1", [now])
-    due = [period for period in Period if _is_due(period, previous=previous, now=now)]
-    return _refresh(scope, due, now=now, whole=False)
+    return _refresh(scope, now=now, whole=False)
 
 
 def refresh_boards(*, scope: Scope, now: datetime) -> int:
     """Make every board anew from all rows, also late ones; how many lines changed. Safe twice and at the same time."""
-    return _refresh(scope, list(Period), now=now, whole=True)
+    return _refresh(scope, now=now, whole=True)
 
 
 def refresh_board(*, scope: Scope, period: Period, now: datetime, whole: bool = True) -> int:
@@ -63,16 +60,11 @@ def refresh_board(*, scope: Scope, period: Period, now: datetime, whole: bool = 
         return changed + run(_QUICK[period], params)
 
 
-def _refresh(scope: Scope, periods: list[Period], *, now: datetime, whole: bool) -> int:
+def _refresh(scope: Scope, *, now: datetime, whole: bool) -> int:
     """Each board in its own transaction."""
     with scope.transaction():
         changed = run(_LEAVE)
-    return changed + sum(refresh_board(scope=scope, period=period, now=now, whole=whole) for period in periods)
-
-
-def _is_due(period: Period, *, previous: datetime | None, now: datetime) -> bool:
-    every = SELDOM.get(period)
-    return every is None or previous is None or (now - DAWN) // every != (previous - DAWN) // every
+    return changed + sum(refresh_board(scope=scope, period=period, now=now, whole=whole) for period in Period)
 
 
 def _moments(period: Period, *, now: datetime) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 from django.db import connections
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bots.models import Bot, BotStats
+from bridge_project.celery import app
 from ground.scope import system_scope
 from ledger.models import BotAccount, BotStateSnapshot, EquityBucket, LedgerSettings, LedgerState, Position
 from ledger.services.take_snapshots import take_snapshots
@@ -126,6 +128,17 @@ def test_many_workers_at_once_record_a_tick_once(cast: Any) -> None:
     assert sorted(results, key=str) == [5, None, None, None]
     assert BotStateSnapshot.objects.count() == 5
     assert LedgerState.objects.get().snapshot_at == TICK
+
+
+def test_every_task_that_beat_starts_exists_and_is_safe_twice(cast: Any) -> None:
+    wanted(cast.acme_bot)
+    app.autodiscover_tasks(force=True)
+    names = {entry["task"] for entry in django_settings.CELERY_BEAT_SCHEDULE.values()}
+    kept = {"ledger.take_snapshots", "ledger.refresh_boards", "ledger.refresh_intervals", "ledger.thin_snapshots"}
+    assert kept <= names <= set(app.tasks)
+    for name in sorted(kept) * 2:
+        app.tasks[name]()
+    assert LedgerState.objects.get().boards_at is not None
 
 
 NOW = datetime(2026, 6, 30, 15, 37, tzinfo=UTC)

@@ -124,8 +124,11 @@ SELECT x.*, md5('ledger position' || x.k || '-' || x.j) AS digest,
                began + (5 * j + pg_temp.h(p.k * 100000000 + 5 * j)) / p.trades * (at - began) AS opened_at
           FROM plan p CROSS JOIN the_end CROSS JOIN LATERAL generate_series(0, p.trades / 5 - 1) j) x
   JOIN markets m ON m.n = (x.s + CASE WHEN x.is_paper THEN x.k ELSE 0 END) % 12;
-ALTER TABLE pos ADD COLUMN exit numeric, ADD COLUMN leverage numeric, ADD COLUMN fee_rate numeric;
-UPDATE pos SET exit = round(entry * (1 + (hashint8(k * 7919 + j) % 1000 + 6)::numeric / 50000), 4),
+ALTER TABLE pos ADD COLUMN id uuid, ADD COLUMN exit numeric, ADD COLUMN leverage numeric, ADD COLUMN fee_rate numeric;
+UPDATE pos SET id = CASE WHEN is_paper THEN pg_temp.fact_id(opened_at, digest) ELSE  -- of a live one as its book makes it
+                   bridge_fact_id((extract(epoch FROM opened_at) * 1000000)::bigint,
+                                  'position' || chr(31) || pg_temp.fact_id(opened_at, digest || 0)) END,
+               exit = round(entry * (1 + (hashint8(k * 7919 + j) % 1000 + 6)::numeric / 50000), 4),
                leverage = CASE WHEN is_paper THEN 4 ELSE 1 END, fee_rate = CASE WHEN pays_in_bnb THEN 0 ELSE 0.001 END;
 ANALYZE pos;
 """
@@ -135,7 +138,7 @@ INSERT INTO positions (id, client_id, bot_id, connector_id, mode, market_type, s
     entry_price, exit_price, size, leverage, opened_quantity, closed_quantity, quantity, basis_quantity, basis_cost,
     basis_entry_fees, basis_fees, realized_pnl, realized_exact, exit_notional, peak_size, mark_price, marked_at,
     unrealized_pnl, opened_at, traded_at, closed_at, close_cause, source, source_id, note, updated_at)
-SELECT pg_temp.fact_id(opened_at, digest), client_id, bot_id, connector_id, CASE WHEN is_paper THEN 'paper' ELSE 'live' END,
+SELECT id, client_id, bot_id, connector_id, CASE WHEN is_paper THEN 'paper' ELSE 'live' END,
        CASE WHEN is_paper THEN 'swap' ELSE 'spot' END, symbol, 'USDT', CASE direction WHEN 1 THEN 'LONG' ELSE 'SHORT' END,
        CASE WHEN is_open THEN 'open' ELSE 'closed' END, entry, CASE WHEN NOT is_open THEN exit END,
        held * quantity * entry / leverage, leverage, held * quantity, CASE WHEN is_open THEN 0 ELSE held * quantity END,
@@ -159,7 +162,7 @@ _TRADES = """
 INSERT INTO {table} (id, client_id, bot_id, connector_id, position_id, decision_id, mode, exchange, market_type, symbol, currency,
     side, trade_type, action, price, quantity, closed_quantity, size, leverage, entry_price, exit_price, pnl, fee,
     fee_currency, fee_quote, cause, executed_at, recorded_at, exchange_trade_id, exchange_order_id, source, source_id, note)
-SELECT pg_temp.fact_id(t.at, digest || n), client_id, bot_id, connector_id, pg_temp.fact_id(opened_at, digest),
+SELECT pg_temp.fact_id(t.at, digest || n), client_id, bot_id, connector_id, t.id,
        CASE WHEN is_paper AND n = 0 AND decisions > 0 THEN pg_temp.fact_id(
            the_end.began + (j * decisions / (trades / 5))::float8 / decisions * (the_end.at - the_end.began),
            'decision' || k || '-' || j * decisions / (trades / 5)) END,

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from ledger.rules import arena_shape
 from ledger.rules.arena_shape import Number, can_be_held, leftover, log_shape, order_shape, position_shape, written
 from ledger.rules.arena_values import (
+    MAX_ID,
     PLAIN_SYMBOLS,
     Refused,
     amount_of,
@@ -130,7 +131,7 @@ def _read_any(item: dict[str, Any]) -> Order:
     reference = item.get("position_id") or item.get("positionId")
     return Order(
         source, pair, kind, action, executed, entry, size, leverage, quantity, pnl, fee, at_us,
-        reference if isinstance(reference, str) and len(reference) <= 200 else None,
+        reference if isinstance(reference, str) and len(reference) <= MAX_ID else None,
         _left(item, shape, form),
     )  # fmt: skip
 
@@ -143,7 +144,7 @@ def _read_plain(item: dict[str, Any]) -> Order | None:
     get = item.get
     size, leverage, at, symbol, source = get("size"), get("leverage"), get("timestamp"), get("symbol"), get("id")
     if not (
-        type(source) is str and 0 < len(source) <= 200 and type(symbol) is str and symbol in PLAIN_SYMBOLS
+        type(source) is str and 0 < len(source) <= MAX_ID and type(symbol) is str and symbol in PLAIN_SYMBOLS
         and is_plain_positive(size) and is_plain_leverage(leverage) and is_plain_ms(at)
     ):  # fmt: skip
         return None
@@ -221,7 +222,7 @@ def read_log(item: Any) -> Log:
     decisions, notes = _storable(item.get("decisions")), _storable(item.get("notes"))
     shape = log_shape(decided_ms=at_us // 1000, prompt=prompt, decisions=decisions, notes=notes)
     return Log(
-        str(given) if isinstance(given, str) and 0 < len(given) <= 200 else digest_of(item), at_us, prompt,
+        str(given) if isinstance(given, str) and 0 < len(given) <= MAX_ID else digest_of(item), at_us, prompt,
         written(decisions), written(notes), was_executed(decisions=decisions, notes=notes), _left(item, shape),
     )  # fmt: skip
 

@@ -13,8 +13,9 @@ from ground.errors import InvalidInput
 from ledger.rules.arena_shape import Number
 from ledger.rules.pnl import WIDE, amount
 
-MAX_ID = 200
-_AMOUNT = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,18})?")
+MAX_ID = 190  # of the column's 200: an exit that came under its entry's id gets a suffix
+_MOST_PLACES = 15  # an amount of a quadrillion is a mistake, and sums of such would not fit their columns
+_AMOUNT = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,18})?")
 _LEVERAGE = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,4})?")
 _CLEAN = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,6})?")
 _MAX_DIGITS = 400
@@ -40,7 +41,7 @@ def amount_of(value: Any, name: str) -> str:
     if type(value) is Number and _AMOUNT.fullmatch(value):
         return str(value)
     exact = _decimal(value, name)
-    if exact and exact.adjusted() >= 20:
+    if exact and exact.adjusted() >= _MOST_PLACES:
         raise Refused(f"{name} is too large: {_short(value)}.")
     return format(amount(exact) if exact and exact.adjusted() > -60 else Decimal(0), "f")
 

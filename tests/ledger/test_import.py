@@ -337,3 +337,20 @@ def test_an_order_that_was_changed_is_reported_and_the_stored_one_kept(database:
     assert report["changed"] == ["bots[0].orders[1]"]
     assert Trade.objects.get(source_id="order_2").pnl == D("5.23")
     assert BotAccount.objects.get().realized_pnl_adjustment == 0
+
+
+def test_a_live_bots_positions_are_replaced_as_the_exchange_renames_them(database: None, tmp_path: Path) -> None:
+    held = ASTROLOGER["portfolio"]["positions"][0]
+    state = one(tradingMode="real")
+    put(tmp_path, state)
+    state["bots"][0]["portfolio"]["positions"] = [
+        held | {"id": "BTCUSDT_2"},
+        held | {"id": "BTCUSDT_3", "type": "SHORT"},
+    ]
+    state["bots"][0]["botLogs"].insert(0, ASTROLOGER["botLogs"][0] | {"timestamp": MS + 60_000})
+    report = put(tmp_path, state)
+    assert [item["reason"][:44] for item in report["refused"]] == ["A live bot holds one position of a symbol; t"]
+    assert set(Position.objects.filter(symbol="BTC/USDT").values_list("source_id", "status", "mode")) == {
+        ("pos_5678", "closed", "live"), ("BTCUSDT_2", "open", "live"),
+    }  # fmt: skip
+    verify()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 
 from ground.errors import BridgeError
 from ledger.services.import_arena.import_state import Imported, Wish, import_state
@@ -47,11 +48,16 @@ class Command(BaseCommand):
             source=_source(options["source"]), accounts=_accounts(options["accounts"]),
             is_dry_run=options["dry_run"], commit_every=max(1, options["commit_every"]),
         )  # fmt: skip
+        if options["report"]:
+            _check_writable(options["report"])
         try:
             source = source_of(origin, with_provider_keys=options["with_provider_keys"])
             done = import_state(source, wish, now=datetime.now(UTC), progress=_Progress())
         except BridgeError as error:
             raise CommandError(f"{error.message} Nothing was written.") from None
+        except DatabaseError as error:
+            first = str(error).strip().partition("\n")[0]
+            raise CommandError(f"The database refused the import, and nothing was written: {first}") from None
         if options["report"]:
             _write_report(options["report"], done)
             done.refused.seek(0)
@@ -89,6 +95,14 @@ def _source(name: str) -> str:
     if not 0 < len(name) <= 50 or not name.isprintable():
         raise CommandError("--source takes a name of at most 50 characters.")
     return name
+
+
+def _check_writable(path: Path) -> None:
+    """Before the import, not after it."""
+    try:
+        path.open("a", encoding="utf-8").close()
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}. Nothing was imported.") from None
 
 
 def _write_report(path: Path, done: Imported) -> None:

@@ -61,7 +61,7 @@ TRADES = f"""
                         source_rank, note, extra)
     SELECT p.id, b.client_id, b.bot_id, coalesce(o.id, xe.position_id, xx.position_id), b.mode, '', 'swap', p.symbol,
            b.currency, CASE WHEN p.is_entry = (p.action = 'LONG') THEN 'buy' ELSE 'sell' END, p.trade_type, p.action, p.price,
-           coalesce(e.quantity, p.quantity, greatest(round(p.size * p.leverage / p.price, 18), 1e-18)),
+           coalesce(e.quantity, p.quantity, least(greatest(round(p.size * p.leverage / p.price, 18), 1e-18), 1e19)),
            coalesce(e.quantity, 0), p.size, p.leverage, coalesce(p.entry_price, e.price),
            CASE WHEN NOT p.is_entry THEN p.price END, p.pnl, p.fee, CASE WHEN p.fee IS NULL THEN '' ELSE b.currency END,
            p.fee, 'import', {_AT.format("p.at_us")}, '', '', %(source)s, p.source_id, p.index + b.order_offset,

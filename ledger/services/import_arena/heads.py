@@ -8,7 +8,7 @@ from typing import Any
 
 from ground.sql import fetch_all
 from ledger.rules.arena_shape import Number, exact_value
-from ledger.rules.arena_values import Refused, amount_of, id_of
+from ledger.rules.arena_values import MAX_ID, Refused, amount_of, id_of
 from ledger.rules.words import Mode
 
 NOBODY = "nobody"
@@ -91,7 +91,7 @@ def _take(head: BotHead, key: str, value: Any) -> None:
         except Refused as reason:
             head.problem = str(reason)
     elif key in ("userId", "user_id"):
-        if isinstance(value, str) and 0 < len(value) <= 200:
+        if isinstance(value, str) and 0 < len(value) <= MAX_ID:
             head.user_id = str(value)
     elif key == "name":
         head.name = value.strip()[:200] if isinstance(value, str) and not isinstance(value, Number) else ""

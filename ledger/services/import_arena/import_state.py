@@ -72,9 +72,8 @@ def _import(source: Source, wish: Wish, *, now: datetime, progress: Progress) ->
     record, done = _take_up(source, wish)
     try:
         _stage(source, wish, done=done, progress=progress)
-        progress("moving into the ledger", 0, None)
         with transaction.atomic():
-            return _move(source, wish, record, now=now)
+            return _move(source, wish, record, now=now, tell=lambda step: progress(step, 0, None))
     except BaseException as error:
         if not isinstance(error, KeyboardInterrupt | SystemExit):
             _forget(record)
@@ -104,13 +103,13 @@ def _stage(source: Source, wish: Wish, *, done: int, progress: Progress) -> None
     stager.flush()
 
 
-def _move(source: Source, wish: Wish, record: ArenaImport, *, now: datetime) -> Imported:
+def _move(source: Source, wish: Wish, record: ArenaImport, *, now: datetime, tell: Callable[[str], None]) -> Imported:
     run("SELECT set_config('app.actor', 'import:' || %s, true), set_config('app.reason', %s, true)",
         [wish.source, f"imported from {source.label}"])  # fmt: skip
-    heads, users = read_heads(), read_users()
-    targets = find_owners(heads, users, source=wish.source, accounts=wish.accounts)
+    heads = read_heads()
+    targets = find_owners(heads, read_users(), source=wish.source, accounts=wish.accounts)
     refuse_bots(heads)
-    written = move(targets, heads, users, source=wish.source, now=now)
+    written = move(targets, heads, source=wish.source, now=now, tell=tell)
     report = make_report(
         heads, targets, written, source=wish.source, origin=source.label, digest=record.digest, notes=list(source.notes),
         dry_run=wish.is_dry_run, items=fetch_all("SELECT items FROM arena_staging_state")[0][0],

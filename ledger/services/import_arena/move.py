@@ -3,7 +3,7 @@ closed and accounts brought to what the state says; nothing is ever deleted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from ground.sql import fetch_all, run
 from ledger.rules.arena_shape import exact_value
 from ledger.services.import_arena import facts_sql, orders_sql
 from ledger.services.import_arena.baselines import keep_baselines
-from ledger.services.import_arena.heads import BotHead, User
+from ledger.services.import_arena.heads import BotHead
 from ledger.services.import_arena.owners import Target, lock_accounts
 
 _KINDS = {"user": "user", "provider": "provider", "setting": "setting", "bot_row": "bot_row", "table_row": "table"}
@@ -22,15 +22,19 @@ _KEYS = {"user": "id", "provider": "id", "setting": "key", "bot_row": "id"}
 
 
 def move(
-    targets: Sequence[Target], heads: Sequence[BotHead], users: Mapping[str, User], *, source: str, now: datetime
+    targets: Sequence[Target], heads: Sequence[BotHead], *, source: str, now: datetime, tell: Callable[[str], None]
 ) -> dict[str, int]:
     """Write what is staged for these bots. Gives how many rows were written, by table."""
     values = {"source": source, "now_us": int(now.timestamp()) * 1_000_000}
     _settings()
     lock_accounts(list(targets))
     _map(targets)
+    tell("matching orders")
     _match_orders(values)
-    written = _write_orders(values) | _write_decisions(values)
+    tell("writing positions and trades")
+    written = _write_orders(values)
+    tell("writing decisions, snapshots and documents")
+    written |= _write_decisions(values)
     run(facts_sql.SNAPSHOTS_REFUSED)
     written["snapshots"] = run(facts_sql.SNAPSHOTS, values)
     written["documents"] = _write_documents(targets, source)
@@ -100,11 +104,11 @@ def _pair(values: dict[str, Any]) -> None:
 
 
 def _write_orders(values: dict[str, Any]) -> dict[str, int]:
+    run(facts_sql.GONE_CLOSED)  # first, since a live bot holds one open position of a symbol
+    run(facts_sql.GONE_AWAY, values)
     opened = run(facts_sql.OPEN_POSITIONS, values)
     run(facts_sql.OPEN_POSITIONS_AGAIN, values)
     closed = run(facts_sql.CLOSED_POSITIONS, values)
-    run(facts_sql.GONE_CLOSED)
-    run(facts_sql.GONE_AWAY, values)
     trades = run(facts_sql.TRADES, values)
     run(facts_sql.STORED_TRADES)
     return {"trades": trades, "positions": opened + closed}
@@ -122,11 +126,7 @@ def _write_documents(targets: Sequence[Target], source: str) -> int:
     written = run(facts_sql.BOT_DOCUMENTS, {"source": source}) + run(facts_sql.STATE_DOCUMENTS, {"source": source})
     clients = {target.head.user_id: target.client_id for target in targets}
     bots = {target.head.source_id: target for target in targets}
-    rows = fetch_all(
-        "SELECT section, index, key, raw, secret FROM arena_staging_fields WHERE section = ANY(%s) ORDER BY seq",
-        [list(_KINDS)],
-    )
-    for section, index, key, raw, secret in rows:
+    for section, index, key, raw, secret in _table_rows():
         value = exact_value(raw)
         found = value if isinstance(value, dict) else {}
         name = found.get(_KEYS.get(section, ""), "") or (f"{key}[{index}]" if section == "table_row" else key)
@@ -137,6 +137,18 @@ def _write_documents(targets: Sequence[Target], source: str) -> int:
                "key": str(name)[:200] or str(index), "body": raw, "rank": index or 0}  # fmt: skip
         written += run(facts_sql.TABLE_DOCUMENT, row | {"secret": _secret_to_store(row, secret)})
     return written
+
+
+def _table_rows() -> Iterator[tuple[Any, ...]]:
+    """The staged rows of old tables, a few at a time."""
+    last = 0
+    while rows := fetch_all(
+        "SELECT seq, section, index, key, raw, secret FROM arena_staging_fields WHERE section = ANY(%s) AND seq > %s "
+        "ORDER BY seq LIMIT 100",
+        [list(_KINDS), last],
+    ):
+        yield from (tuple(row[1:]) for row in rows)
+        last = rows[-1][0]
 
 
 def _secret_to_store(row: dict[str, Any], token: str) -> str | None:

@@ -242,6 +242,7 @@ class Trade(models.Model):
         ]
         indexes = [
             models.Index(fields=["bot", "-executed_at", "-id"], name="trades_of_bot"),
+            models.Index(fields=["bot", "-executed_at", "-id"], condition=Q(action="SHORT"), name="trades_short"),
             models.Index(fields=["position"], condition=Q(position__isnull=False), name="trades_of_position"),
         ]
 

@@ -6,7 +6,7 @@ trigger has not counted already. Callers have resolved the bot within their scop
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -78,16 +78,15 @@ def trades_page(
 ) -> dict[str, Any]:
     """``{rows: JSON text of a list, total, next}``. ``total`` is null where it would take counting and no offset is given."""
     params: dict[str, Any] = {
-        "bot": bot_id, "shown": filters.symbol_shown, "symbol": filters.symbol, "action": filters.action,
-        "start_at": filters.start_at, "end_at": filters.end_at,
+        "bot": bot_id, "shown": filters.symbol_shown, "symbol": filters.symbol, "start_at": filters.start_at,
+        "end_at": filters.end_at,
     }  # fmt: skip
     where = _trade_conditions(filters)
-    order = "t.executed_at DESC, t.id DESC"
     if page.cursor:
         where.append("(t.executed_at, t.id) < (%(after_at)s, %(after_id)s)")
-    source = "trades t"
+    source, order = "trades t", "t.executed_at DESC, t.id DESC"
     if filters.symbol is not None:
-        source, order = _hours_of_symbol(filters, has_cursor=page.cursor is not None), f"t.hour_at DESC, {order}"
+        source, where, order = _within_hours(filters, where, page), ["true"], f"t.hour_at DESC, {order}"
     total = "(SELECT s.trades FROM bot_stats s WHERE s.bot_id = %(bot)s)" if not filters.is_narrow else "NULL::bigint"
     statement = _page_statement(columns, source, where, key="t.executed_at", order=order, total=total, page=page)
     with scope.transaction():
@@ -176,7 +175,9 @@ def _trade_conditions(filters: TradeFilters) -> list[str]:
     if filters.symbol is not None:
         where.append("t.symbol = %(symbol)s")
     if filters.action is not None:
-        where.append("t.action = %(action)s")
+        where.append(
+            f"t.action = '{'SHORT' if filters.action == 'SHORT' else 'LONG'}'"
+        )  # plain, for SHORT has an index
     if filters.start_at is not None:
         where.append("t.executed_at >= %(start_at)s")
     if filters.end_at is not None:
@@ -184,35 +185,40 @@ def _trade_conditions(filters: TradeFilters) -> list[str]:
     return where
 
 
-def _hours_of_symbol(filters: TradeFilters, *, has_cursor: bool) -> str:
+def _within_hours(filters: TradeFilters, where: list[str], page: Page) -> str:
     """Only the hours in which the bot traded the symbol: one that it seldom trades is found without reading all the rest."""
     hours = ["h.bot_id = %(bot)s", "h.symbol = %(symbol)s"]
     if filters.start_at is not None:
         hours.append("h.hour_at > %(start_at)s::timestamptz - interval '1 hour'")
     if filters.end_at is not None:
         hours.append("h.hour_at < %(end_at)s")
-    if has_cursor:
+    if page.cursor:
         hours.append("h.hour_at <= %(after_at)s")
     return f"""
         (SELECT h.hour_at, x.* FROM bot_trade_hours h CROSS JOIN LATERAL (
-            SELECT t.* FROM trades t WHERE t.bot_id = %(bot)s AND t.symbol = %(symbol)s
-               AND t.executed_at >= h.hour_at AND t.executed_at < h.hour_at + interval '1 hour') x
+            SELECT t.* FROM trades t
+             WHERE {" AND ".join(where)} AND t.executed_at >= h.hour_at AND t.executed_at < h.hour_at + interval '1 hour'
+             ORDER BY t.executed_at DESC, t.id DESC LIMIT %(limit)s + 1 + %(offset)s) x
           WHERE {" AND ".join(hours)}) t
     """  # noqa: S608 - made of constants
 
 
 def _count_trades(filters: TradeFilters, params: dict[str, Any], *, is_asked_for: bool) -> int | None:
-    """Exactly how many trades match. Whole hours are counted already; a direction is not, so that takes an offset to ask."""
+    """Exactly how many trades match. Whole hours are counted already; a direction is not, so that takes an offset to ask.
+    Those that went SHORT have an index of their own; the others went LONG."""
+    if filters.action is not None and not is_asked_for:
+        return None
+    short = 0
     if filters.action is not None:
-        if not is_asked_for:
-            return None
         row = fetch_one(
-            f"SELECT count(*) FROM trades t WHERE {' AND '.join(_trade_conditions(filters))}",  # noqa: S608
+            f"SELECT count(*) FROM trades t WHERE {' AND '.join(_trade_conditions(replace(filters, action='SHORT')))}",  # noqa: S608
             params,
         )
-        return int(row[0]) if row else 0
+        short = int(row[0]) if row else 0
+    if filters.action == "SHORT":
+        return short
     row = fetch_one(_COUNT_BY_HOURS, params)
-    return int(row[0]) if row else 0
+    return int(row[0]) - short if row else 0
 
 
 # [start, end) is the whole hours within it and a part of an hour at each end; where it holds no whole hour, `upto` is

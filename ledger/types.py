@@ -67,6 +67,11 @@ class Difference:
     stored: str
     computed: str
 
+    def __str__(self) -> str:
+        what = f"{self.column} is" if self.column else "there is"
+        stored, computed = self.stored or "nothing", self.computed or "nothing"
+        return f"{self.table} {self.row_id or ''}: {what} {stored}, its trades give {computed}"
+
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:

@@ -8,6 +8,7 @@ from decimal import Decimal, localcontext
 from typing import Any
 from uuid import UUID
 
+from ground.errors import NotFound
 from ground.scope import Scope
 from ground.sql import fetch_all, fetch_one
 from ledger.rules.books import Held
@@ -29,6 +30,7 @@ from ledger.types import Difference, Rebuilt
 
 PAGE = 5000  # executions
 
+_BOTS = "SELECT bot_id FROM bot_accounts WHERE %(bot)s::uuid IS NULL OR bot_id = %(bot)s ORDER BY bot_id"
 _ACCOUNT = "SELECT client_id, currency, cash_flow FROM bot_accounts WHERE bot_id = %s FOR NO KEY UPDATE"
 _BOOKS = f"""
     SELECT t.market_type, t.symbol FROM trades t WHERE t.bot_id = %(bot)s AND {OWN_TRADES}
@@ -44,8 +46,17 @@ _CASH = """
 """
 
 
-def rebuild_books(*, scope: Scope, bot_id: UUID, now: datetime, is_dry_run: bool = False) -> Rebuilt:
-    """Book every execution of a bot's exchanges again, compare all that follows, and put right what differs.
+def bots_with_books(*, scope: Scope, bot_id: UUID | None = None) -> list[UUID]:
+    """The bots, or the one, that have an account. Raises NotFound."""
+    with scope.transaction():
+        found = [row[0] for row in fetch_all(_BOTS, {"bot": bot_id})]
+    if bot_id and not found:
+        raise NotFound("There is no bot of this id with an account.")
+    return found
+
+
+def rebuild_books(*, scope: Scope, bot_id: UUID, now: datetime, fix: bool = False) -> Rebuilt:
+    """Book every execution of a bot's exchanges again, compare all that follows, and with ``fix`` put right what differs.
 
     Its account is locked meanwhile, so nothing moves under it. Imported rows have no executions to follow from and stay
     as they are; the balance counts them. Holds some thousand executions in memory, however long the book.
@@ -59,7 +70,7 @@ def rebuild_books(*, scope: Scope, bot_id: UUID, now: datetime, is_dry_run: bool
         for market_type, symbol in fetch_all(_BOOKS, {"bot": bot_id}):
             rebuilt.book(BookKey(bot_id, market_type, symbol))
         rebuilt.balance(cash_flow)
-        is_repaired = bool(rebuilt.differences) and not is_dry_run
+        is_repaired = bool(rebuilt.differences) and fix
         if is_repaired:
             write(rebuilt.changes, now=now)
         return Rebuilt(rebuilt.trades, rebuilt.positions, tuple(rebuilt.differences), is_repaired)

@@ -14,6 +14,7 @@ from unittest import mock
 from uuid import UUID, uuid4
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection, connections
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -83,11 +84,11 @@ def assert_adds_up(*bots: UUID) -> None:
     for bot in bots:
         for size in (rebuild_books.PAGE, 2):
             with mock.patch.object(rebuild_books, "PAGE", size):
-                assert rebuild(bot, is_dry_run=True).differences == ()
+                assert rebuild(bot).differences == ()
 
 
-def rebuild(bot: UUID, *, is_dry_run: bool = False) -> Rebuilt:
-    return rebuild_books.rebuild_books(scope=SCOPE, bot_id=bot, now=NOW, is_dry_run=is_dry_run)
+def rebuild(bot: UUID, *, fix: bool = False) -> Rebuilt:
+    return rebuild_books.rebuild_books(scope=SCOPE, bot_id=bot, now=NOW, fix=fix)
 
 
 def test_keeps_trade_position_and_cash_together(cast):
@@ -155,7 +156,7 @@ def test_begins_again_at_the_day_when_a_position_is_old(cast):
         cursor.execute("UPDATE trades SET size = 0 WHERE executed_at < '2026-11-10'")
     assert record(make(cast, 50, "sell", 1, 90, minute=9.1 * day)).new == 1
     assert TradeRow.objects.using("default").filter(size=0).count() == 36
-    found = rebuild(cast.acme_bot, is_dry_run=True).differences
+    found = rebuild(cast.acme_bot).differences
     assert {(one.table, one.column) for one in found} == {("trades", "size")}
     # One that was opened yesterday and turned since begins where it was opened; so does what comes on the first day.
     assert record(make(cast, 51, "sell", 1, 90, minute=1)).new == 1
@@ -171,7 +172,7 @@ def test_keeps_no_day_of_which_it_is_not_known_what_went_before(cast):
         record(make(cast, number, "buy", 1, 100, minute=number * day))
     (kept,) = PositionDay.objects.using("default").all()
     assert (kept.day_at, kept.opened_quantity) == (START + timedelta(days=3), 2)
-    assert {one.table for one in rebuild(cast.acme_bot).differences} == {"position_days"}
+    assert {one.table for one in rebuild(cast.acme_bot, fix=True).differences} == {"position_days"}
     assert PositionDay.objects.using("default").count() == 2
     assert_adds_up(cast.acme_bot)
 
@@ -273,7 +274,7 @@ def test_cuts_what_is_too_much_at_once(cast):
     assert_adds_up(cast.acme_bot)
 
 
-def test_says_what_differs_from_the_trades_and_puts_it_right(cast):
+def test_says_what_differs_from_the_trades_and_puts_it_right(cast, capsys):
     day = 24 * 60
     record(make(cast, 1, "buy", 2, 100), make(cast, 2, "sell", 1, 110), make(cast, 3, "sell", 1, 120))
     record(*(make(cast, number, "buy", 1, 50, minute=number * day, market=MarketType.SWAP) for number in range(4)))
@@ -284,7 +285,7 @@ def test_says_what_differs_from_the_trades_and_puts_it_right(cast):
         cursor.execute("UPDATE bot_accounts SET cash_flow = 5")
         cursor.execute("UPDATE position_days SET basis_cost = 1 WHERE day_at = '2026-11-02'")
         cursor.execute("DELETE FROM position_days WHERE day_at = '2026-11-03'")
-    found = rebuild(cast.acme_bot, is_dry_run=True)
+    found = rebuild(cast.acme_bot)
     assert {(one.table, one.column, one.stored, one.computed) for one in found.differences} == {
         ("trades", "pnl", "11", "10"),
         ("positions", "realized_pnl", "31", "30"),
@@ -293,8 +294,15 @@ def test_says_what_differs_from_the_trades_and_puts_it_right(cast):
         ("position_days", "", "", "2026-11-03 00:00:00+00:00"),
     }
     assert not found.is_repaired and cash(cast.acme_bot) == 5
-    assert rebuild(cast.acme_bot).is_repaired
+    with pytest.raises(CommandError, match="5 values differ; --fix repairs them"):
+        call_command("rebuild_books", f"--bot={cast.acme_bot}")
+    assert "pnl is 11, its trades give 10" in capsys.readouterr().out
+    with pytest.raises(CommandError, match="no bot of this id"):
+        call_command("rebuild_books", f"--bot={cast.acme}")
+    assert rebuild(cast.acme_bot, fix=True).is_repaired
     assert dump() == before
+    call_command("rebuild_books")
+    assert "Everything is what the executions give." in capsys.readouterr().out
     assert_adds_up(cast.acme_bot)
 
 

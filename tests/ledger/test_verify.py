@@ -406,7 +406,7 @@ def test_what_an_import_brought_is_healthy_and_is_booked_again_by_nobody(rows: d
     BotAccount.objects.filter(bot_id=bot).update(cash_flow="9.7")
     BotAccount.objects.filter(bot_id=cast.acme_bot).update(cash_flow=F("cash_flow") - Decimal("9.7"))
     assert lines(broken()) == set()
-    rebuilt = rebuild_books(scope=LEDGER, bot_id=bot, now=NOW, is_dry_run=True)
+    rebuilt = rebuild_books(scope=LEDGER, bot_id=bot, now=NOW)
     assert (rebuilt.positions, rebuilt.differences) == (0, ())
 
 

@@ -43,6 +43,10 @@ class PerformanceFigures(serializers.Serializer[Any]):
     equityBots = serializers.IntegerField(
         help_text="Bots whose equity is known in the range; the others are in no ratio."
     )
+    equitySince = serializers.DateTimeField(
+        allow_null=True,
+        help_text="From when on the equity of all of them is known and comparable; null: never, or for all time.",
+    )
     pnlAdjustment = number(
         "Profit that imports found booked but in no trade; not in totalPnL. 0 but for all time.", null=False
     )
@@ -76,7 +80,8 @@ class RiskShown(Looked):
     metrics = RiskFigures()
     interval = serializers.ChoiceField(choices=["hour", "day"], help_text="Of the returns.")
     intervals_per_year = serializers.IntegerField(help_text="With which they are annualised: 8760 or 365.")
-    equity_bots = serializers.IntegerField()
+    equity_bots = serializers.IntegerField(help_text="Bots whose equity is known in the range.")
+    equity_since = serializers.DateTimeField(allow_null=True, help_text="From when on it is known and comparable.")
 
 
 class ClosedTradeShown(serializers.Serializer[Any]):

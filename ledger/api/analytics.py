@@ -119,6 +119,7 @@ class RiskMetricsView(AnalyticsView):
             "interval": str(lens.grain),
             "intervals_per_year": int(INTERVALS_PER_YEAR[lens.grain]),
             "equity_bots": equity.bots,
+            "equity_since": iso(equity.since),
         }
         return _answer(_looked(lens) | {"metrics": _risk(lens, equity)} | about)
 
@@ -202,6 +203,7 @@ def _performance(lens: Lens) -> dict[str, Any]:
         "sharpeRatio": risk["sharpe_ratio"],
         "maxDrawdown": risk["max_drawdown"],
         "equityBots": equity.bots,
+        "equitySince": iso(equity.since),
         "pnlAdjustment": lens.adjustment if lens.period is Period.ALL_TIME else Decimal(0),
     }
 

@@ -85,6 +85,11 @@ class Equity:
     curve: Curve
     max_drawdown: Decimal | None
 
+    @property
+    def since(self) -> datetime | None:
+        """From when on the equity of all of them is known; None: never, or ever since they began."""
+        return self.curve.opening.at if self.curve.opening else None
+
 
 _OF_SCOPE = f"""
     bot_accounts a JOIN bots b ON b.id = a.bot_id JOIN clients c ON c.id = b.client_id

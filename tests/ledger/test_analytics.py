@@ -41,7 +41,7 @@ class World:
 
 
 def fill(owner: BotAccount, chance: random.Random, *, days: int) -> None:
-    """Trades and snapshots of one bot: every ten minutes for nine days, every hour before that, with gaps."""
+    """Trades and snapshots of one bot: every half hour for nine days, every three hours before that, with gaps."""
     put_trades(*(a_random_trade(owner, chance, days) for _ in range(120)))
     value = Decimal(10_000)
     made = []
@@ -52,7 +52,7 @@ def fill(owner: BotAccount, chance: random.Random, *, days: int) -> None:
             made.append(
                 BotStateSnapshot(client_id=owner.client_id, bot_id=owner.bot_id, taken_at=at, total_value=value)
             )
-        at += timedelta(minutes=10) if NOW - at < 9 * DAY else HOUR
+        at += timedelta(minutes=30) if NOW - at < 9 * DAY else 3 * HOUR
     BotStateSnapshot.objects.bulk_create(made)
 
 
@@ -315,6 +315,7 @@ def test_what_cannot_be_computed_is_null_and_not_zero(cast: Cast) -> None:
     risk = cast.acme_reads.get(f"{ALL}risk-metrics?timeRange=24h").body["metrics"]
     assert risk.pop("returns") == 0 and set(risk.values()) == {None}
     BotAccount.objects.update(allocated_capital=100)
+    BotAccount.objects.update(capital_changed_at=None)  # the trigger goes by the database's clock
     put_snapshot(owner, NOW - HOUR, 104)
     day = cast.acme_reads.get(f"{ALL}risk-metrics?timeRange=24h").body["metrics"]
     assert (day["total_return"], day["max_drawdown"], day["sharpe_ratio"]) == (None, 0, None)
@@ -360,3 +361,23 @@ def test_a_bot_that_rests_keeps_its_last_value_among_the_others(cast: Cast) -> N
     assert risk["metrics"]["total_return"] == close_to((10_000 - 50 * 20 + 10_000 + 10 * 20) / opening - 1)
     assert risk["metrics"]["returns"] == 4 and risk["metrics"]["sharpe_ratio"] is None
     assert Position.objects.count() == 1
+
+
+def test_equity_is_not_compared_across_a_changed_capital(cast: Cast) -> None:
+    one, two = put_account(cast.acme_bot), put_account(make_bot("client_acme"))
+    Bot.objects.update(desired_status="running")
+    changed = (NOW - 15 * HOUR).replace(minute=10, second=0)
+    for hours in range(30, -1, -1):
+        at = (NOW - hours * HOUR).replace(minute=20, second=0)
+        put_snapshot(one, at, (500 if at < changed else 10_000) + 7 * hours)
+        put_snapshot(two, at, 10_000 + hours * hours)
+    BotAccount.objects.filter(bot_id=one.bot_id).update(capital_changed_at=changed)
+    risk = cast.acme_reads.get(f"{ALL}risk-metrics?timeRange=24h").body
+    values = [20_000 + 7 * hours + hours * hours for hours in range(15, -1, -1)]  # the first of them is the opening
+    assert risk["equity_since"] == "2026-03-30T21:20:00Z"
+    assert risk["metrics"]["total_return"] == close_to(values[-1] / values[0] - 1)
+    assert risk["metrics"]["max_drawdown"] == close_to(1 - values[-1] / values[0])
+    alone = cast.acme_reads.get(f"{ALL}performance/{one.bot_id}?timeRange=7d").body
+    assert alone["returnPercent"] == close_to(100 * (10_000 / (10_000 + 7 * 15) - 1))
+    assert alone["maxDrawdown"] == close_to(1 - 10_000 / (10_000 + 7 * 15))
+    assert alone["equitySince"] == "2026-03-30T21:20:00Z"

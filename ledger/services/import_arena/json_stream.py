@@ -24,6 +24,7 @@ Read = Callable[[int], bytes]
 
 _scan = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=NotANumber).scan_once  # type: ignore[attr-defined]
 _SPACE = re.compile(r"[ \t\r\n]*+")
+_OPENS = frozenset('{["')
 _ENDS = frozenset(",]} \t\r\n")
 _SCALAR = re.compile(r"[^\s,\]}]*+")
 _MARK = re.compile(r'["{}\[\]]')
@@ -90,7 +91,9 @@ class JsonStream:
 
     def value(self) -> Piece:
         """The value at the cursor, which then stands behind it. Raises Unreadable where there is none."""
-        first = self.peek()
+        first = self._text[self._at : self._at + 1]
+        if first not in _OPENS:  # a blank, the end of what is held, or a scalar
+            first = self.peek()
         while True:
             start = self._at
             try:
@@ -178,6 +181,9 @@ class JsonStream:
                 raise Unreadable(f"The JSON ends in the middle, after {self.position:,} bytes.")
 
     def _next(self, closing: str) -> bool:
+        if self._text.startswith(",{", self._at):  # what stands between most elements
+            self._at += 1
+            return False
         mark = self.peek()
         if mark == closing:
             return True

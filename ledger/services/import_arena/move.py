@@ -47,6 +47,7 @@ def _settings() -> None:
     """For this transaction: room to sort in, a quick look at the temporary tables, and what the audit says of it."""
     run("SET LOCAL work_mem = '96MB'")
     run("SET LOCAL default_statistics_target = 10")
+    run("SET LOCAL jit = off")
     run("SELECT set_config('app.reason', 'imported', true)")
 
 

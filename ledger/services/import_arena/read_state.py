@@ -19,6 +19,7 @@ class FileSource:
     def __init__(self, path: Path) -> None:
         self.path, self.label = path, path.name
         self.notes: list[str] = []
+        self._digest = ""
         try:
             self.size: int | None = path.stat().st_size
         except OSError as error:
@@ -27,14 +28,15 @@ class FileSource:
     def fingerprint(self) -> str:
         try:
             with self.path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
+                self._digest = hashlib.file_digest(file, "sha256").hexdigest()
+            return self._digest
         except OSError as error:
             raise Unreadable(f"{self.path} cannot be read: {error.strerror or error}.") from None
 
     def items(self, progress: Progress) -> Iterator[Item]:
         seen = hashlib.sha256()
         done = 0
-        expected = self.fingerprint()
+        expected = self._digest or self.fingerprint()
         with self.path.open("rb", buffering=0) as file:
 
             def read(size: int) -> bytes:

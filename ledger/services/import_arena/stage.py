@@ -74,6 +74,7 @@ class Stager:
         if self.count <= self._done:
             return
         with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL synchronous_commit = off")  # these tables do not outlive a crash in any case
             for table, rows in self._rows.items():
                 if rows:
                     with cursor.copy(f"COPY arena_staging_{table} ({_COLUMNS[table]}) FROM STDIN") as copy:

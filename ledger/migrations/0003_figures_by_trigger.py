@@ -47,10 +47,12 @@ HOURS_AGAIN = """
                      WHERE t.bot_id = c.bot_id AND t.symbol = c.symbol AND t.executed_at >= c.hour
                        AND t.executed_at < c.hour + interval '1 hour') t
      WHERE h.bot_id = c.bot_id AND h.symbol = c.symbol AND h.hour_at = c.hour;
-    DELETE FROM bot_trade_hours h
-     USING (SELECT DISTINCT o.bot_id, date_trunc('hour', o.executed_at, 'UTC') AS hour FROM old_rows o
-             WHERE o.bot_id IS NOT NULL) c
-     WHERE h.bot_id = c.bot_id AND h.hour_at = c.hour AND h.trades = 0;
+    DELETE FROM bot_trade_hours h USING (
+        SELECT e.id FROM (SELECT DISTINCT o.bot_id, date_trunc('hour', o.executed_at, 'UTC') AS hour FROM old_rows o
+                           WHERE o.bot_id IS NOT NULL) c,
+               LATERAL (SELECT e.id FROM bot_trade_hours e WHERE e.bot_id = c.bot_id AND e.hour_at = c.hour
+                           AND e.trades = 0 OFFSET 0) e  -- else one empty hour is expected, and all are tried with each
+    ) gone WHERE h.id = gone.id;
 """
 FEES = """
     INSERT INTO bot_fees AS f (bot_id, client_id, currency, amount, unpriced)

@@ -35,6 +35,7 @@ from clients.services.manage_clients import create_client
 from health.models import BotHealthLog, HealthSettings
 from ledger.models import BotAccount, KeptDocument
 from tests.fixtures import OPERATOR, Cast, make_bot
+from tests.ledger import arena_blobs
 from tests.ledger.rows import a_trade, put_account, put_decision, put_position, put_snapshot, put_trades
 from tests.project.elsewhere import Elsewhere, content, content_of_client, second_installation
 
@@ -114,6 +115,37 @@ def test_a_backup_restored_elsewhere_gives_the_same_rows_and_goes_on_from_there(
         assert BotStats.objects.get(bot_id=world.acme_bot).trades == 3, "so are those of the figures"
         call_command("prepare_start", credentials_file=str(file.with_name("none.json")))
         assert User.objects.filter(username="operator").count() == 0, "olga is the operator; no other is made"
+
+
+def test_an_imported_arena_restored_elsewhere_gives_the_same_export_and_verifies(
+    elsewhere: Elsewhere, file: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / "state.json"
+    state.write_text(json.dumps(arena_blobs.state(orders=60, logs=12)))
+    call_command("import_arena_state", str(state), stdout=io.StringIO())
+    account = str(BotAccount.objects.earliest("opened_at").bot.client.account_identifier)
+
+    def export(*options: str) -> str:
+        out = tmp_path / "out.json"
+        call_command("export_arena_state", str(out), "--replace", *options, stderr=io.StringIO())
+        return out.read_text()
+
+    def of_one() -> str:
+        text = export("--client", account)
+        return text[: text.index('"marketData"')]  # which belongs to nobody, and to no client's backup
+
+    before, before_of_one = export(), of_one()
+    backup(file)
+    one = file.with_name("one")
+    backup(one, "--client", account)
+    with elsewhere():
+        restore(one)
+        assert of_one() == before_of_one and len(before_of_one) > 10_000
+        call_command("verify_ledger", stdout=io.StringIO(), stderr=io.StringIO())
+    with second_installation(tmp_path) as another, another():
+        restore(file)
+        assert export() == before
+        call_command("verify_ledger", stdout=io.StringIO(), stderr=io.StringIO())
 
 
 def test_a_restored_backup_backs_up_to_the_same_bytes(world: Cast, elsewhere: Elsewhere, file: Path) -> None:

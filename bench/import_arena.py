@@ -44,7 +44,7 @@ class Size:
 
 
 FULL = (Size("2.7_mb", 2.7, 5), Size("270_mb", 270, 3))
-QUICK = (Size("0.3_mb", 0.3, 1), Size("3_mb", 3, 1))
+QUICK = (Size("1_mb", 1, 1),)
 
 
 @dataclass(slots=True)

@@ -30,6 +30,7 @@ FACTS = ("positions", "bot_decisions", "trades", "bot_state_snapshots", "kept_do
 EMPTIED = (*OWNERS, *FACTS, "bot_stats", "bot_trade_hours", "bot_fees", "bot_equity_buckets", "arena_imports")
 NEVER_ALIKE = {"recorded_at", "updated_at", "created_at", "imported_at"}
 GOAL_TIMES, GOAL_MB = 2.0, 64
+JUDGED_MB = 100  # below that, starting Python is most of it
 LOOK_EVERY_S = 0.1
 BLOCK_BYTES = 1 << 20
 
@@ -234,6 +235,8 @@ def tell(figures: dict[str, dict[str, float]], ratios: dict[str, dict[str, float
             f"COPY {found['copy_s']:8.2f} s ({found['copy_rows_per_s']:,.0f}/s)  {found['peak_mb']:.0f} MB "
             f"(an idle process has {idle_mb:.0f})")  # fmt: skip
     largest = list(figures)[-1]
+    if figures[largest]["megabytes"] < JUDGED_MB:
+        return
     goals = [
         ("import over COPY", ratios[largest]["import_over_copy"], GOAL_TIMES),
         ("MB above an idle process", ratios[largest]["peak_mb_above_idle"], GOAL_MB),

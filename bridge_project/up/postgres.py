@@ -131,7 +131,7 @@ class EmbeddedPostgres:
         if have != want:
             raise StartRefused(
                 f"The data in {self.data} was made by PostgreSQL {have}, this version brings {want}. Go back to the "
-                "version that made it, save it with pg_dump, and load it into a new BRIDGE_HOME (docs/deploy.md)."
+                "version that made it, save it with pg_dump, and load it into a new BRIDGE_HOME (docs/backup.md)."
             )
 
     def _spawn(self) -> int:

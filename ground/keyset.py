@@ -7,7 +7,7 @@ import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -30,7 +30,7 @@ def decode_cursor(text: str, *, length: int) -> list[str]:
     except (ValueError, binascii.Error, RecursionError):
         values = None
     good = isinstance(values, list) and len(values) == length and all(isinstance(v, str) for v in values)
-    if not good or any("\x00" in v for v in values):
+    if not good or any(c == "\x00" or "\ud800" <= c <= "\udfff" for v in values for c in v):
         raise InvalidInput(NOT_OURS, code="invalid_cursor")
     return list(values)
 
@@ -65,8 +65,8 @@ class Page:
     def instant(self) -> datetime:
         """The cursor's first value as an instant. Raises InvalidInput."""
         try:
-            return datetime.fromisoformat((self.cursor or ("",))[0])
-        except ValueError:
+            return _as_utc((self.cursor or ("",))[0])
+        except (ValueError, OverflowError):
             raise InvalidInput(NOT_OURS, code="invalid_cursor") from None
 
     def after(self) -> dict[str, object]:
@@ -74,14 +74,20 @@ class Page:
         if self.cursor is None:
             return {}
         try:
-            return {"after_at": datetime.fromisoformat(self.cursor[0]), "after_id": UUID(self.cursor[1])}
-        except ValueError:
+            return {"after_at": _as_utc(self.cursor[0]), "after_id": UUID(self.cursor[1])}
+        except (ValueError, OverflowError):
             raise InvalidInput(NOT_OURS, code="invalid_cursor") from None
 
     def pagination(self, total: int) -> dict[str, object]:
         """What pages that use offsets expect beside the rows."""
         offset = self.offset or 0
         return {"total": total, "limit": self.limit, "offset": offset, "hasMore": offset + self.limit < total}
+
+
+def _as_utc(text: str) -> datetime:
+    """In UTC, since PostgreSQL knows fewer zones than Python. Raises ValueError, OverflowError."""
+    moment = datetime.fromisoformat(text)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _read_offset(raw: str | None) -> int | None:

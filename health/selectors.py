@@ -146,6 +146,6 @@ def _before(page: Page) -> dict[str, Any]:
     if page.cursor is None:
         return {}
     try:
-        return {"before_at": datetime.fromisoformat(page.cursor[0]), "before_id": int(page.cursor[1])}
+        return {"before_at": page.instant(), "before_id": int(page.cursor[1])}
     except ValueError:
         raise InvalidInput(NOT_OURS, code="invalid_cursor") from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import random
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -285,3 +287,19 @@ def test_rows_of_one_tenant_move_nothing_of_another(busy: BotAccount, cast: Cast
     put_position(busy, NOON)
     put_decision(busy, NOON)
     assert [cast.globex_manages.get(path).body for path in paths] == before
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ("2026-03-01T00:00:00+23:59", str(uuid.UUID(int=1))), ("0001-01-01T00:00:00+14:00", str(uuid.UUID(int=1))),
+        ("9999-12-31T23:59:59-14:00", "1" * 40), ("2026-03-01", "half of a pair: \ud800"),
+    ],
+)  # fmt: skip
+def test_a_cursor_of_somebody_elses_making_breaks_nothing(
+    busy: BotAccount, cast: Cast, values: tuple[str, str]
+) -> None:
+    cursor = base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+    paths = [f"/api/v2/bots/{busy.bot_id}/{part}" for part in ("trades", "positions", "decisions")]
+    for path in (*paths, f"/bots/{busy.bot_id}/timeline", f"/bots/{busy.bot_id}/health/history"):
+        assert cast.acme_reads.get(f"{path}?cursor={cursor}").status in (200, 400)

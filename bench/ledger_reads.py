@@ -17,6 +17,7 @@ from bench.ledger_seed import CLIENT_KEY, OPERATOR_KEY, LedgerWorld
 from bench.works import request
 
 FAR_PAGES = {"page_1000": 0.05, "middle_page": 0.5, "last_page": 0.999}  # as parts of the biggest bot's million trades
+MOST_SECONDS = 4.0  # a slow read is repeated less often
 NOT_TIMED = ("SET ", "SHOW ", "BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK")
 
 
@@ -110,7 +111,8 @@ def measure_read(port: int, one: Read, *, times: int) -> dict[str, Any] | None:
         return None
     if status != 200:
         raise SystemExit(f"{one.name} ({one.path}) answered {status}: {body}")
-    load.each(port, one.bytes(), times=max(times // 4, 5))
+    warm = statistics.median(load.each(port, one.bytes(), times=max(times // 8, 5)))
+    times = max(min(times, int(MOST_SECONDS / warm)), 20)
     found = milliseconds(load.each(port, one.bytes(), times=times))
     statements = replay(one, times=times)
     slowest = max(statements, key=lambda s: statistics.median(s.times))

@@ -23,6 +23,7 @@ from ledger.models import BotAccount, BotDecision, Position, Trade
 from tests.fixtures import _empty
 from tests.ledger import arena_blobs
 from tests.ledger.test_import import everything
+from tests.project.elsewhere import second_installation
 
 pytestmark = pytest.mark.usefixtures("database")
 D = Decimal
@@ -197,6 +198,15 @@ def test_what_the_bridge_recorded_since_comes_along_and_goes_in_again_as_itself(
     start_anew()
     put(exported)
     assert get() == exported
+
+
+def test_a_backup_restored_elsewhere_gives_the_same_export(put: Importer, get: Exporter, tmp_path: Path) -> None:
+    put(ODD)
+    exported, file = get(), str(tmp_path / "whole.backup")
+    call_command("backup", file, stdout=io.StringIO(), stderr=io.StringIO())
+    with second_installation(tmp_path) as elsewhere, elsewhere():
+        call_command("restore", file, stdout=io.StringIO(), stderr=io.StringIO())
+        assert get() == exported
 
 
 def test_an_open_position_that_lives_on_shows_what_it_is_now(put: Importer, get: Exporter) -> None:

@@ -70,18 +70,18 @@ class _Reader:
             yield too_large(size) if size > MAX_ITEM_BYTES else _row(columns, found)
 
     def state(self) -> State | None:
-        query = "SELECT rowid, typeof(state), length(CAST(state AS BLOB)) FROM arena_state WHERE state IS NOT NULL ORDER BY "
+        query = "SELECT rowid, typeof(state) FROM arena_state WHERE state IS NOT NULL ORDER BY "
         query += "updated_at DESC, " if "updated_at" in self.columns("arena_state") else ""
         found = self._connection.execute(f"{query} rowid DESC LIMIT 1").fetchone()
         if found is None:
             return None
-        rowid, kind, size = found
+        rowid, kind = found
         if kind not in (b"text", b"blob"):
             raise Unreadable(f"{self._path} cannot be read: arena_state.state is no text.")
         (rows,) = self._one("SELECT count(*) FROM arena_state")
         blob = self._connection.blobopen("arena_state", "state", rowid, readonly=True)
         is_wide = kind == b"text" and self._encoding != "UTF-8"
-        return State(_recoded(blob.read, self._encoding) if is_wide else blob.read, size, rows)
+        return State(_recoded(blob.read, self._encoding) if is_wide else blob.read, len(blob), rows)
 
     def digest(self, columns: dict[str, list[str]]) -> str:
         """Of the whole file, with what was not yet written back into it."""

@@ -98,20 +98,24 @@ LOGS_TWICE = """
     SELECT bot, 'log', coalesce(path, 'bots[' || bot || '].botLogs[' || index || ']'),
            'It is the same as botLogs[' || first_index || '], or has its id.' FROM removed ORDER BY bot, index
 """
+STORED_LOGS = """
+    CREATE TEMP TABLE arena_stored_logs ON COMMIT DROP AS
+    SELECT b.index AS bot, d.id, d.source, d.source_id, d.source_rank
+      FROM arena_bots b JOIN bot_decisions d ON d.bot_id = b.bot_id WHERE b.has_facts
+"""
 LOGS_KNOWN = """
     CREATE TEMP TABLE arena_known_logs ON COMMIT DROP AS
-    SELECT l.bot, l.index, l.path, d.source_rank,
+    SELECT l.bot, l.index, l.path, k.source_rank,
            d.prompt_sent = l.prompt AND d.decisions_json = l.decisions AND d.notes_json = l.notes
                AND d.extra IS NOT DISTINCT FROM l.extra AS is_same
-      FROM arena_bots b JOIN arena_staging_logs l ON l.bot = b.index
-      JOIN bot_decisions d ON d.bot_id = b.bot_id AND d.source = %(source)s AND d.source_id = l.source_id
-                          AND d.source_id <> ''
-     WHERE b.has_facts
+      FROM arena_staging_logs l
+      JOIN arena_stored_logs k ON k.bot = l.bot AND k.source_id = l.source_id AND k.source = %(source)s
+      JOIN bot_decisions d ON d.id = k.id
     UNION ALL
-    SELECT l.bot, l.index, l.path, d.source_rank, true
-      FROM arena_bots b JOIN arena_staging_logs l ON l.bot = b.index AND length(l.source_id) = 36
-      JOIN bot_decisions d ON d.bot_id = b.bot_id AND d.source_id = '' AND d.id::text = lower(l.source_id)
-     WHERE b.has_facts
+    SELECT l.bot, l.index, l.path, k.source_rank, true
+      FROM arena_staging_logs l
+      JOIN arena_stored_logs k ON k.bot = l.bot AND k.id::text = lower(l.source_id) AND k.source_id = ''
+     WHERE length(l.source_id) = 36
 """
 LOG_OFFSETS = """
     UPDATE arena_bots b SET

@@ -59,13 +59,15 @@ def _map(targets: Sequence[Target]) -> None:
             "SELECT %s, a.bot_id, a.client_id, %s, a.mode, a.currency FROM bot_accounts a WHERE a.bot_id = %s",
             [(target.head.index, target.head.source_id, target.bot_id) for target in targets],
         )
-    run("ANALYZE arena_bots")
     run(orders_sql.FACTS)
+    run("ANALYZE arena_bots")
 
 
 def _match_orders(values: dict[str, Any]) -> None:
     """Which orders are new, which of them belong together, and which positions they make."""
     run("ANALYZE arena_staging_orders")
+    run(orders_sql.STORED)
+    run("ANALYZE arena_stored")
     if run(orders_sql.TWICE):
         run(orders_sql.TWICE_REFUSED)
         run(orders_sql.TWICE_REMOVED)
@@ -118,6 +120,8 @@ def _write_orders(values: dict[str, Any]) -> dict[str, int]:
 def _write_decisions(values: dict[str, Any]) -> dict[str, int]:
     run("ANALYZE arena_staging_logs")
     run(facts_sql.LOGS_TWICE)
+    run(facts_sql.STORED_LOGS)
+    run("ANALYZE arena_stored_logs")
     run(facts_sql.LOGS_KNOWN, values)
     run(facts_sql.LOG_OFFSETS, values)
     return {"decisions": run(facts_sql.DECISIONS, values)}

@@ -42,6 +42,14 @@ FACTS = """
      WHERE n.bot = b.index
 """
 
+# Copied, so that the planner knows how many they are: it must never look through a bot's trades once for each order.
+STORED = """
+    CREATE TEMP TABLE arena_stored ON COMMIT DROP AS
+    SELECT b.index AS bot, t.id, t.source, t.source_id, t.source_rank, t.symbol, t.action, t.trade_type, t.price,
+           t.entry_price, t.size, t.leverage, t.pnl, t.fee, t.executed_at, t.extra
+      FROM arena_bots b JOIN trades t ON t.bot_id = b.bot_id WHERE b.has_facts
+"""
+
 # Orders with one id. One of each kind is kept: an entry and an exit of one id are two orders.
 TWICE = """
     CREATE TEMP TABLE arena_twice ON COMMIT DROP AS
@@ -76,15 +84,14 @@ _SUFFIXED = """
 BOTH_KINDS = f"""
     UPDATE arena_staging_orders o {_SUFFIXED}
       FROM (SELECT bot, source_id FROM arena_twice WHERE nth = 1 GROUP BY 1, 2 HAVING count(*) > 1) d
-      LEFT JOIN arena_bots b ON b.index = d.bot
-      LEFT JOIN trades t ON t.bot_id = b.bot_id AND t.source = %(source)s AND t.source_id = d.source_id
+      LEFT JOIN arena_stored t ON t.bot = d.bot AND t.source = %(source)s AND t.source_id = d.source_id
      WHERE o.bot = d.bot AND o.source_id = d.source_id
        AND o.trade_type = CASE WHEN t.trade_type = 'exit' THEN 'entry' ELSE 'exit' END
 """
 OTHER_KIND_STORED = f"""
     UPDATE arena_staging_orders o {_SUFFIXED}
-      FROM arena_bots b JOIN trades t ON t.bot_id = b.bot_id AND t.source = %(source)s AND t.source_id <> ''
-     WHERE b.has_facts AND o.bot = b.index AND t.source_id = o.source_id AND t.trade_type <> o.trade_type
+      FROM arena_stored t
+     WHERE t.source = %(source)s AND t.bot = o.bot AND t.source_id = o.source_id AND t.trade_type <> o.trade_type
 """
 
 _SAME_ORDER = """
@@ -97,14 +104,13 @@ _SAME_ORDER = """
 KNOWN = f"""
     CREATE TEMP TABLE arena_known ON COMMIT DROP AS
     SELECT o.bot, o.index, o.path, t.id, t.source_rank, {_SAME_ORDER} AS is_same
-      FROM arena_bots b JOIN arena_staging_orders o ON o.bot = b.index
-      JOIN trades t ON t.bot_id = b.bot_id AND t.source = %(source)s AND t.source_id = o.source_id AND t.source_id <> ''
-     WHERE b.has_facts
+      FROM arena_staging_orders o
+      JOIN arena_stored t ON t.bot = o.bot AND t.source_id = o.source_id AND t.source = %(source)s
     UNION ALL
     SELECT o.bot, o.index, o.path, t.id, t.source_rank, true
-      FROM arena_bots b JOIN arena_staging_orders o ON o.bot = b.index AND length(o.source_id) = 36
-      JOIN trades t ON t.bot_id = b.bot_id AND t.source_id = '' AND t.id::text = lower(o.source_id)
-     WHERE b.has_facts
+      FROM arena_staging_orders o
+      JOIN arena_stored t ON t.bot = o.bot AND t.id::text = lower(o.source_id) AND t.source_id = ''
+     WHERE length(o.source_id) = 36
 """
 KNOWN_INDEX = "CREATE INDEX arena_known_place ON arena_known (bot, index)"
 # A bot is left alone where the bridge has traded with it, or where the ledger has later facts than this state.

@@ -75,7 +75,6 @@ def recompute_statistics(
 def _compare(bot_id: UUID | None, *, now: datetime) -> list[Differing]:
     """Within a transaction. The sums over all trades are made first; they go with it."""
     params = {"bot": bot_id, "hours_from": hours_from(now), "shown": SHOWN_PER_BOT}
-    run("SET LOCAL work_mem = '64MB'")
     for statement in PREPARE:
         run(statement, params)
     made: dict[UUID, Differing] = {}
@@ -87,12 +86,12 @@ def _compare(bot_id: UUID | None, *, now: datetime) -> list[Differing]:
 
 def _repair(scope: Scope, bot_id: UUID, *, now: datetime) -> Differing:
     """Whoever writes trades or positions of a bot locks its account first; decisions and snapshots wait for its rows of
-    figures. What is compared again under these locks is what is made right."""
+    figures (hours before days, as their trigger goes). What is compared again under these locks is what is made right."""
     with scope.transaction(reason="statistics repaired"):
         params = {"bot": bot_id}
         run("SELECT 1 FROM bot_accounts WHERE bot_id = %(bot)s FOR UPDATE", params)
         run("SELECT 1 FROM bot_stats WHERE bot_id = %(bot)s FOR UPDATE", params)
-        run("SELECT 1 FROM bot_equity_buckets WHERE bot_id = %(bot)s ORDER BY span, start_at FOR UPDATE", params)
+        run("SELECT 1 FROM bot_equity_buckets WHERE bot_id = %(bot)s ORDER BY span DESC, start_at FOR UPDATE", params)
         found = next(iter(_compare(bot_id, now=now)), None)
         if found is None:  # somebody was quicker
             return Differing(bot_id, 0, (), is_repaired=True)

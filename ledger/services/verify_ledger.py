@@ -127,7 +127,6 @@ def verify_if_due(*, scope: Scope, now: datetime) -> list[Checked] | None:
 
 def _prepare(bot_id: UUID | None) -> None:
     """Sums over all trades are made once, for every rule that needs them."""
-    run("SET LOCAL work_mem = '64MB'")
     for statement in PREPARE:
         run(statement, {"bot": bot_id})
 

@@ -199,7 +199,7 @@ _BOARDS = f"""
     UNION ALL
     SELECT a.bot_id, 'leaderboard_entries', p.period || ' of ' || a.bot_id, 'updated_at', 'a line', NULL
       FROM bot_accounts a JOIN bots b ON b.id = a.bot_id AND b.retired_at IS NULL
-      JOIN made ON a.opened_at < made.at
+      JOIN made ON greatest(a.opened_at, a.updated_at) < made.at
      CROSS JOIN (VALUES ('daily'), ('weekly'), ('monthly'), ('all_time')) p (period)
      WHERE {OF_BOT.format("a")} AND NOT EXISTS (
         SELECT FROM leaderboard_entries e WHERE e.bot_id = a.bot_id AND e.period = p.period)

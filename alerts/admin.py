@@ -24,6 +24,7 @@ from clients.admin_base import NOTHING, FactsAdmin, ago, badge, confirmation
 from ground.http import exact_json
 
 COLORS = {Severity.INFO: "blue", Severity.WARNING: "yellow", Severity.CRITICAL: "red"}
+NAMES = ("table", "id", "field", "expected", "found")
 STATES = {"open": "open", "acknowledged": "open, taken on", "resolved": "resolved"}
 
 
@@ -81,11 +82,12 @@ class IncidentAdmin(FactsAdmin):
     fields = (
         "level",
         "title",
-        "kind",
-        "key",
+        "evidence",
         "client",
         "bot",
         "state",
+        "kind",
+        "key",
         "raised_by",
         "opened_at",
         "last_seen_at",
@@ -95,7 +97,6 @@ class IncidentAdmin(FactsAdmin):
         "resolved_by",
         "resolved_at",
         "resolution",
-        "evidence",
     )
 
     def has_handle_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -174,7 +175,8 @@ class IncidentAdmin(FactsAdmin):
 
 
 def _table(rows: list[dict[str, Any]]) -> SafeString:
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    given = {name for row in rows for name in row}  # the column of JSON has put them in an order of its own
+    names = [*(name for name in NAMES if name in given), *sorted(given - set(NAMES))]
     head = format_html_join("", "<th>{}</th>", ((name,) for name in names))
     body = format_html_join(
         "", "<tr>{}</tr>", ((format_html_join("", "<td>{}</td>", ((_cell(row, n),) for n in names)),) for row in rows)

@@ -44,10 +44,10 @@ POSITION_COLUMNS = (
 _CHOOSE = f"""
     CREATE TEMP TABLE replayed_positions ON COMMIT DROP AS
     SELECT row_number() OVER (ORDER BY x.id) AS n, x.* FROM (
-        SELECT p.id, p.client_id, p.bot_id, p.market_type, p.symbol, {", ".join(f"p.{c}" for c in POSITION_COLUMNS)},
+        SELECT p.id, b.client_id, p.bot_id, p.market_type, p.symbol, {", ".join(f"p.{c}" for c in POSITION_COLUMNS)},
                i.bot_id IS NOT NULL AS is_told,
                sum(g.trades) OVER (ORDER BY md5(p.id::text || (%(now)s::timestamptz)::date)) - g.trades AS before
-          FROM positions p
+          FROM positions p JOIN bots b ON b.id = p.bot_id
           JOIN (SELECT position_id, sum(trades) AS trades FROM recomputed_positions GROUP BY position_id) g
             ON g.position_id = p.id
           LEFT JOIN (SELECT DISTINCT bot_id FROM incidents WHERE kind = 'ledger_books' AND resolved_at IS NULL) i

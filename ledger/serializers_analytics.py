@@ -27,7 +27,7 @@ class Looked(serializers.Serializer[Any]):
 
 
 class PerformanceFigures(serializers.Serializer[Any]):
-    totalPnL = number("Realised by the trades of the range, after fees.", null=False)
+    totalPnL = number("Realised in the range, after fees; over all time with pnlAdjustment.", null=False)
     totalPnLPercent = number("Of the capital allocated to the bots; null: of one it is not known.")
     totalTrades = serializers.IntegerField(help_text="Executions.")
     closedTrades = serializers.IntegerField(help_text="Exits whose result is known.")
@@ -48,7 +48,7 @@ class PerformanceFigures(serializers.Serializer[Any]):
         help_text="From when on the equity of all of them is known and comparable; null: never, or for all time.",
     )
     pnlAdjustment = number(
-        "Profit that imports found booked but in no trade; not in totalPnL. 0 but for all time.", null=False
+        "Profit that imports found booked but in no trade; part of totalPnL. 0 but for all time.", null=False
     )
 
 
@@ -138,6 +138,9 @@ class BySymbolShown(Looked):
 
 class SummaryFigures(TradedFigures):
     total_bots = serializers.IntegerField()
+    pnl_adjustment = number(
+        "Profit that imports found booked but in no trade; part of total_pnl. 0 but for all time.", null=False
+    )
     return_percent = number()
     sharpe_ratio = number()
     max_drawdown = number()

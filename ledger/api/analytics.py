@@ -162,12 +162,14 @@ class SummaryView(AnalyticsView):
             lens = self.lens(request)
             traded, equity = analytics.traded(lens), analytics.equity(lens)
         risk = _risk(lens, equity)
-        of_equity = {
+        of_all = {
+            "total_pnl": PRECISE.add(traded.closed.pnl, lens.opening_pnl),
+            "pnl_adjustment": lens.opening_pnl,
             "return_percent": _percent(risk["total_return"]),
             "sharpe_ratio": risk["sharpe_ratio"],
             "max_drawdown": risk["max_drawdown"],
         }
-        return _answer(_looked(lens) | {"summary": {"total_bots": lens.bots, **_traded(traded), **of_equity}})
+        return _answer(_looked(lens) | {"summary": {"total_bots": lens.bots, **_traded(traded), **of_all}})
 
 
 def _looked(lens: Lens) -> dict[str, Any]:
@@ -188,9 +190,10 @@ def _of_bot(lens: Lens, bot_id: UUID, name: str) -> dict[str, Any]:
 def _performance(lens: Lens) -> dict[str, Any]:
     traded, equity = analytics.traded(lens), analytics.equity(lens)
     closed, risk = traded.closed, _risk(lens, equity)
+    realized = PRECISE.add(closed.pnl, lens.opening_pnl)
     return {
-        "totalPnL": closed.pnl,
-        "totalPnLPercent": _percent(PRECISE.divide(closed.pnl, lens.capital) if lens.capital else None),
+        "totalPnL": realized,
+        "totalPnLPercent": _percent(PRECISE.divide(realized, lens.capital) if lens.capital else None),
         "totalTrades": traded.trades,
         "closedTrades": closed.count,
         "winRate": _percent(closed.win_rate),
@@ -204,7 +207,7 @@ def _performance(lens: Lens) -> dict[str, Any]:
         "maxDrawdown": risk["max_drawdown"],
         "equityBots": equity.bots,
         "equitySince": iso(equity.since),
-        "pnlAdjustment": lens.adjustment if lens.period is Period.ALL_TIME else Decimal(0),
+        "pnlAdjustment": lens.opening_pnl,
     }
 
 

@@ -54,6 +54,11 @@ class Lens:
         return hour if hour == changed else hour + LENGTHS[BucketSpan.HOUR]
 
     @property
+    def opening_pnl(self) -> Decimal:
+        """What of the profit stands in no trade: all of it came before what the ledger has, so it counts over all time."""
+        return self.adjustment if self.period is Period.ALL_TIME else Decimal(0)
+
+    @property
     def grain(self) -> BucketSpan:
         return GRAINS[self.period]
 

@@ -201,6 +201,17 @@ def test_every_figure_is_what_the_raw_rows_say(world: World) -> None:
         })  # fmt: skip
 
 
+def test_profit_of_all_time_holds_what_an_import_found_booked_in_no_trade(world: World) -> None:
+    get = world.cast.acme_reads.get
+    before = {name: get(f"{ALL}performance?timeRange={name}").body["totalPnL"] for name in ("all", "7d")}
+    BotAccount.objects.filter(bot_id=world.one.bot_id).update(realized_pnl_adjustment=Decimal("12.5"))
+    ever, week = (get(f"{ALL}performance?timeRange={name}").body for name in ("all", "7d"))
+    assert (ever["totalPnL"], ever["pnlAdjustment"]) == (close_to(before["all"] + 12.5), 12.5)
+    assert (week["totalPnL"], week["pnlAdjustment"]) == (before["7d"], 0)
+    summary = get(f"{ALL}aggregate/summary?timeRange=all").body["summary"]
+    assert (summary["total_pnl"], summary["pnl_adjustment"]) == (ever["totalPnL"], 12.5)
+
+
 def test_one_bot_and_bots_side_by_side_agree_with_the_raw_rows(world: World) -> None:
     get = world.cast.acme_reads.get
     ids = [world.two.bot_id, world.one.bot_id]

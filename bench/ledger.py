@@ -35,7 +35,7 @@ def run(*, quick: bool, only: str = "", keep_in: str = "") -> dict[str, Any]:
         figures = measure_reads(ground, world, only=only, times=20 if quick else 400)
         writes = {} if only else measure_writes(ground.superuser(), rows=5_000 if quick else 200_000)
     ratios = ratios_of(figures, writes)
-    tell(figures, boards, writes, ratios)
+    tell(boards, writes, ratios)
     say(f"took {time.monotonic() - began:.0f} s")
     return {
         "bench": "ledger", "ratios": ratios, "figures": {"reads": figures, "boards": boards, "writes": writes},
@@ -79,9 +79,16 @@ def measure_reads(ground: Stage, world: LedgerWorld, *, only: str, times: int) -
             say(f"nobody answers {one.path}")
             continue
         found[one.name] = figures | {"goal_ms": one.goal_ms, "sql_goal_ms": one.sql_goal_ms}
+        tell_read(one.name, found[one.name])
         if os.environ.get("BENCH_EXPLAIN") and (missed(found[one.name]) or only):
             say(explain(one))
     return found
+
+
+def tell_read(name: str, found: dict[str, Any]) -> None:
+    say(f"{'MISSES' if missed(found) else 'holds':6} {name:24} p50 {found['p50_ms']:7.2f}  p99 {found['p99_ms']:7.2f} ms "
+        f"(goal {found['goal_ms']:.0f})  SQL p50 {found['sql_p50_ms']:7.3f}  p99 {found['sql_p99_ms']:7.3f} ms "
+        f"(goal {found['sql_goal_ms']:.0f}), {found['statements']} statements {found['sql_all_p50_ms']:.3f}")  # fmt: skip
 
 
 def missed(figures: dict[str, Any]) -> bool:
@@ -100,14 +107,8 @@ def ratios_of(figures: dict[str, dict[str, Any]], writes: dict[str, Any]) -> dic
     )
 
 
-def tell(
-    figures: dict[str, dict[str, Any]], boards: dict[str, Any], writes: dict[str, Any], ratios: dict[str, Any]
-) -> None:
-    """For people: the table, and each goal beside what was found."""
-    for name, found in figures.items():
-        say(f"{'MISSES' if missed(found) else 'holds':6} {name:24} p50 {found['p50_ms']:7.2f}  p99 {found['p99_ms']:7.2f} ms "
-            f"(goal {found['goal_ms']:.0f})  SQL p50 {found['sql_p50_ms']:7.3f}  p99 {found['sql_p99_ms']:7.3f} ms "
-            f"(goal {found['sql_goal_ms']:.0f}), {found['statements']} statements {found['sql_all_p50_ms']:.3f}")  # fmt: skip
+def tell(boards: dict[str, Any], writes: dict[str, Any], ratios: dict[str, Any]) -> None:
+    """For people: each goal beside what was found."""
     for name, found in ratios["deep_page_over_first"].items():
         word = "holds" if found["p50_ms"] <= DEEP_GOAL else "MISSES"
         say(

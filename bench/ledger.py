@@ -16,7 +16,7 @@ from bench.ledger_boards import measure_boards
 from bench.ledger_reads import explain, far_cursors, measure_read, reads
 from bench.ledger_seed import FULL, QUICK, LedgerSize, LedgerWorld, keep, kept, plant_ledger, read_world
 from bench.ledger_writes import measure_writes
-from bench.stage import Stage, free_port
+from bench.stage import FOREIGN, Stage, free_port
 from bridge_project.up import programs
 
 UPKEEP_GOAL_MS = 300.0
@@ -48,6 +48,8 @@ def run(*, quick: bool, only: str = "", keep_in: str = "") -> dict[str, Any]:
 
 def set_up_django(ground: Stage) -> None:
     """Let the product's own code run in this process too, on the stage's database."""
+    for name in FOREIGN:
+        os.environ.pop(name, None)
     os.environ.update(ground.environ)
     os.environ["DJANGO_SETTINGS_MODULE"] = "bridge_project.settings"
     import django

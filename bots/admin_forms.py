@@ -68,7 +68,9 @@ class BotForm(RefusableForm):
         field.help_text = "Only needed where the client has several of this exchange; otherwise found by itself."
         field.empty_label = "found by itself"
         kinds: Any = self.fields["runtime_kind"]
-        kinds.choices = [(kind, kind) for kind in (RuntimeKind.HUMMINGBOT, RuntimeKind.EXTERNAL)]
+        is_arena = self.instance.runtime_kind == RuntimeKind.ARENA
+        offered = (RuntimeKind.ARENA,) if is_arena else (RuntimeKind.HUMMINGBOT, RuntimeKind.EXTERNAL)
+        kinds.choices = [(kind, kind) for kind in offered]
 
     def clean(self) -> dict[str, Any] | None:
         data = super().clean()

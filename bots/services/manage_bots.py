@@ -9,12 +9,12 @@ from uuid import UUID
 from bots import selectors
 from bots.models import Bot, BotTemplate
 from bots.rules.templates import validate_config
-from bots.rules.words import BotStatus, DesiredStatus
+from bots.rules.words import BotStatus, DesiredStatus, RuntimeKind
 from bots.services.define_bot import check_minutes, define_bot, template_of
 from bots.services.find_connector import find_connector
 from bots.types import Template
 from exchanges import symbols
-from ground.errors import Conflict, NotFound
+from ground.errors import Conflict, InvalidInput, NotFound
 from ground.scope import Scope
 
 ONLY_AT_REST = ("runtime_kind", "connector", "connector_id", "pair", "strategy")
@@ -32,6 +32,9 @@ def update_bot(*, scope: Scope, bot_id: UUID, changes: dict[str, Any]) -> None:
     with scope.transaction(reason="bot changed"):
         bot = lock_bot(scope, bot_id)
         _check_at_rest(scope, bot, changes)
+        kind = changes.get("runtime_kind", bot.runtime_kind)
+        if kind != bot.runtime_kind and RuntimeKind.ARENA in (kind, bot.runtime_kind):
+            raise InvalidInput("A bot of the arena stays one.", fields={"runtime_kind": ["fixed"]})
         if "pair" in changes:
             changes["pair"] = symbols.normalize(changes["pair"])
         if "config" in changes or "strategy" in changes:

@@ -32,6 +32,8 @@ def start_bot(*, scope: Scope, bot_id: UUID, now: datetime, reason: str = "", wa
         raise Forbidden("This key may only read.")
     with scope.transaction(reason=reason or "start"):
         bot = lock_bot(scope, bot_id)
+        if bot.runtime_kind == RuntimeKind.ARENA:
+            raise Conflict("An imported arena bot is a record; nothing here runs it yet.", code="nothing_runs_it")
         if bot.runtime_kind != RuntimeKind.HUMMINGBOT:
             return _say_started(scope, bot, now, reason)
         _check_can_start(bot)

@@ -218,3 +218,14 @@ def test_the_lists_words_equal_the_rules_for_every_combination(database: None, c
             )
             checked += 1
     assert checked > 400
+
+
+def test_a_bot_of_the_arena_is_neither_started_nor_made_another_kind(cast: Cast) -> None:
+    """Nothing runs it here, so nothing may say that it runs."""
+    Bot.objects.filter(id=cast.acme_bot).update(runtime_kind="arena")
+    started = cast.acme_manages.post(f"/bots/{cast.acme_bot}/start")
+    assert (started.status, started.body["code"]) == (409, "nothing_runs_it")
+    changed = cast.acme_manages.put(f"/bots/{cast.acme_bot}", {"runtime_kind": "external"})
+    assert changed.status == 400 and "runtime_kind" in changed.body["errors"]
+    shown = cast.acme_manages.get(f"/bots/{cast.acme_bot}").body
+    assert (shown["status"], shown["runtime_kind"]) == ("created", "arena")

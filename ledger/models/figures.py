@@ -10,14 +10,9 @@ from ledger.models.columns import money, ratio, words
 from ledger.rules.words import BucketSpan, Mode, Period
 
 
-class BotTradeHour(models.Model):
-    """What a bot traded of one symbol in one full hour. Kept by the trigger on trades; unaudited."""
+class TradeSums(models.Model):
+    """What was traded in some stretch of time, added up."""
 
-    id = models.BigAutoField(primary_key=True)
-    bot = models.ForeignKey(Bot, on_delete=models.PROTECT, related_name="+", db_index=False)
-    client_id = models.UUIDField()
-    symbol = models.CharField(max_length=41)
-    hour_at = models.DateTimeField(help_text="When the hour begins.")
     trades = models.BigIntegerField(default=0)
     buys = models.BigIntegerField(default=0)
     closed = models.BigIntegerField(default=0, help_text="Exits whose result is known.")
@@ -30,6 +25,19 @@ class BotTradeHour(models.Model):
     volume = models.DecimalField(max_digits=76, decimal_places=36, default=0, help_text="Sum of price x quantity.")
     best_pnl = money("Of one trade.", null=True)
     worst_pnl = money("Of one trade.", null=True)
+
+    class Meta:
+        abstract = True
+
+
+class BotTradeHour(TradeSums):
+    """What a bot traded of one symbol in one full hour. Kept by the trigger on trades; unaudited."""
+
+    id = models.BigAutoField(primary_key=True)
+    bot = models.ForeignKey(Bot, on_delete=models.PROTECT, related_name="+", db_index=False)
+    client_id = models.UUIDField()
+    symbol = models.CharField(max_length=41)
+    hour_at = models.DateTimeField(help_text="When the hour begins.")
 
     class Meta:
         db_table = "bot_trade_hours"

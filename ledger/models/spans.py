@@ -6,11 +6,12 @@ from django.db import models
 
 from bots.models import Bot
 from clients.models import one_of
-from ledger.models.columns import money, words
+from ledger.models.columns import words
+from ledger.models.figures import TradeSums
 from ledger.rules.words import TradeSpan
 
 
-class BotTradeSpan(models.Model):
+class BotTradeSpan(TradeSums):
     """What a bot traded of one symbol in one day or month of UTC. Kept by the trigger on ``bot_trade_hours``; unaudited."""
 
     id = models.BigAutoField(primary_key=True)
@@ -19,18 +20,6 @@ class BotTradeSpan(models.Model):
     span = words(TradeSpan)
     start_at = models.DateTimeField(help_text="When the day or month begins.")
     symbol = models.CharField(max_length=41)
-    trades = models.BigIntegerField(default=0)
-    buys = models.BigIntegerField(default=0)
-    closed = models.BigIntegerField(default=0, help_text="Exits whose result is known.")
-    wins = models.BigIntegerField(default=0)
-    losses = models.BigIntegerField(default=0)
-    pnl = money("Realised.", default=0)
-    gross_profit = money("Sum of the winners.", default=0)
-    gross_loss = money("Sum of the losers, a positive number.", default=0)
-    fees = money("As far as their worth is known.", default=0)
-    volume = models.DecimalField(max_digits=76, decimal_places=36, default=0, help_text="Sum of price x quantity.")
-    best_pnl = money("Of one trade.", null=True)
-    worst_pnl = money("Of one trade.", null=True)
 
     class Meta:
         db_table = "bot_trade_spans"

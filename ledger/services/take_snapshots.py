@@ -32,15 +32,15 @@ _OPEN_ACCOUNTS = f"""
     ON CONFLICT DO NOTHING
 """  # noqa: S608 - made of constants
 # One absurd row must not keep all others from being recorded: what the column cannot hold is not known.
-_SNAPSHOTS = f"""
+_STATES = """
     INSERT INTO bot_state_snapshots (client_id, bot_id, taken_at, balance, realized_pnl, unrealized_pnl, total_value,
         trade_count, closed_trade_count, win_rate, fees, open_positions, benchmark_price, source)
-    SELECT b.client_id, b.id, %(tick)s, a.balance, coalesce(s.pnl, 0) + a.realized_pnl_adjustment,
+    SELECT b.client_id, b.id, b.at, a.balance, coalesce(s.pnl, 0) + a.realized_pnl_adjustment,
            CASE WHEN abs(p.unrealized) < 1e20 THEN p.unrealized END,
            CASE WHEN abs(v.equity) < 1e20 THEN v.equity END,
            coalesce(s.trades, 0), coalesce(s.closed_trades, 0), s.wins / nullif(s.closed_trades, 0)::numeric,
-           coalesce(s.fees, 0), p.count, CASE WHEN a.mode = 'live' THEN s.last_price END, ''
-      FROM ({_ACTIVE}) b
+           coalesce(s.fees, 0), p.count, CASE WHEN a.mode = 'live' THEN s.last_price END, b.source
+      FROM ({who}) b
       JOIN bot_accounts a ON a.bot_id = b.id
       LEFT JOIN bot_stats s ON s.bot_id = b.id
      CROSS JOIN LATERAL (
@@ -51,7 +51,15 @@ _SNAPSHOTS = f"""
      CROSS JOIN LATERAL (SELECT a.balance + p.bound + p.unrealized AS equity) v
      ORDER BY b.id
     ON CONFLICT (bot_id, taken_at) DO NOTHING
-"""  # noqa: S608 - made of constants
+"""
+
+
+def record_states(who: str) -> str:
+    """SQL that records the present state of the bots of ``who``, a query of id, client_id, at and source."""
+    return _STATES.format(who=who)
+
+
+_SNAPSHOTS = record_states(f"SELECT x.id, x.client_id, %(tick)s::timestamptz AS at, '' AS source FROM ({_ACTIVE}) x")  # noqa: S608
 
 
 def take_snapshots(*, scope: Scope, now: datetime) -> int | None:

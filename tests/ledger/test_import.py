@@ -15,11 +15,23 @@ from uuid import UUID
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.utils import timezone
 
 from bots.models import Bot
 from clients.models import Client
 from clients.services.manage_clients import create_client
-from ledger.models import ArenaImport, BotAccount, BotDecision, KeptDocument, Position, Trade
+from ground.scope import system_scope
+from ledger.models import (
+    ArenaImport,
+    BotAccount,
+    BotDecision,
+    BotStateSnapshot,
+    KeptDocument,
+    LeaderboardEntry,
+    Position,
+    Trade,
+)
+from ledger.services.refresh_boards import refresh_boards
 from tests.fixtures import OPERATOR, Cast
 from tests.ledger import arena_blobs
 
@@ -354,3 +366,16 @@ def test_a_live_bots_positions_are_replaced_as_the_exchange_renames_them(databas
         ("pos_5678", "closed", "live"), ("BTCUSDT_2", "open", "live"),
     }  # fmt: skip
     verify()
+
+
+def test_records_the_imported_state_as_one_more_moment(database: None, tmp_path: Path) -> None:
+    """So a bot that came from a file alone has an equity, a return and its place on the boards."""
+    for _ in range(2):
+        put(tmp_path, {"bots": [ASTROLOGER]})
+        [taken] = BotStateSnapshot.objects.all()
+        assert taken.taken_at == Trade.objects.latest("executed_at").executed_at
+        assert (taken.balance, taken.realized_pnl, taken.trade_count) == (D("9505.23"), D("5.23"), 3)
+        assert (taken.unrealized_pnl, taken.total_value, taken.open_positions) == (D("125.5"), D("10130.73"), 1)
+    refresh_boards(scope=system_scope("tests"), now=timezone.now())
+    line = LeaderboardEntry.objects.get(period="all_time")
+    assert (line.equity, line.return_pct) == (D("10130.73"), D("1.3073"))

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from ledger.services.take_snapshots import record_states
+
 _AT = "timestamptz 'epoch' + {} * interval '1 microsecond'"
 _POSITION_COLUMNS = (
     "id, client_id, bot_id, mode, market_type, symbol, currency, position_type, status, entry_price, exit_price, size, "
@@ -152,6 +154,18 @@ SNAPSHOTS = f"""
      ORDER BY b.bot_id, s.at_us, s.index
     ON CONFLICT (bot_id, taken_at) DO NOTHING
 """
+
+# A state is itself one more moment of which everything is known: that of the newest thing in it.
+STATES = record_states("""
+    SELECT a.bot_id AS id, a.client_id, n.at, %(source)s AS source
+      FROM arena_bots a CROSS JOIN LATERAL (
+        SELECT greatest(
+            (SELECT max(t.executed_at) FROM trades t WHERE t.bot_id = a.bot_id),
+            (SELECT max(d.decided_at) FROM bot_decisions d WHERE d.bot_id = a.bot_id),
+            (SELECT max(p.opened_at) FROM positions p WHERE p.bot_id = a.bot_id)) AS at) n
+     WHERE NOT a.is_left_alone AND n.at <= now()
+       AND NOT EXISTS (SELECT FROM bot_state_snapshots x WHERE x.bot_id = a.bot_id AND x.taken_at >= n.at)
+""")
 
 _UPSERT = """
     ON CONFLICT ON CONSTRAINT kept_documents_key DO UPDATE SET body = excluded.body, rank = excluded.rank

@@ -39,6 +39,7 @@ def move(
     written["snapshots"] = run(facts_sql.SNAPSHOTS, values)
     written["documents"] = _write_documents(targets, source)
     _settle(heads, values)
+    written["snapshots"] += run(facts_sql.STATES, values)
     keep_baselines(source=source)
     return written
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
-from bots.rules.words import DesiredStatus, HealthStatus, ReportedStatus, RuntimeKind
+from bots.rules.words import DesiredStatus, HealthStatus, ReportedStatus, RuntimeKind, RuntimeStatus
 
 
 class TradesOutcome(StrEnum):
@@ -41,10 +42,82 @@ class TradesSeen:
     asked_at: datetime | None = None
 
 
+class ProbeOutcome(StrEnum):
+    """How the look at anything else ended; the words mean what they mean for trades."""
+
+    READ = "read"
+    REFUSED = "refused"
+    UNREADABLE = "unreadable"
+    RATE_LIMITED = "rate_limited"
+    NOT_READABLE = "not_readable"  # by design: no credentials, not carried, no such call there
+    NOT_ASKED = "not_asked"  # nothing made it necessary, or its circuit is open
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersSeen:
+    """The bot's open orders on the book of its pair."""
+
+    outcome: ProbeOutcome = ProbeOutcome.NOT_ASKED
+    detail: str = ""
+    count: int | None = None  # of the account on this pair
+    newest_at: datetime | None = None  # when the newest of them was placed; None: not told
+    is_own: bool = False  # surely this bot's: no rival trades there, or its order ids tell
+    asked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """A currency of which the account has less free than the bot's next order needs."""
+
+    currency: str
+    free: Decimal
+    needed: Decimal | None  # None: the size of its orders is not known, and nothing is left
+
+    @property
+    def is_out(self) -> bool:
+        return self.free <= 0
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceSeen:
+    """What the account has for the bot's next orders. A spot buy needs quote, a spot sell base, a contract margin."""
+
+    outcome: ProbeOutcome = ProbeOutcome.NOT_ASKED
+    detail: str = ""
+    shortages: tuple[Shortage, ...] = ()
+    asked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeSeen:
+    """What Hummingbot showed of the bot's present run; only of bots that it runs."""
+
+    status: RuntimeStatus
+    explanation: str
+    observed_at: datetime
+    changed_at: datetime | None = None  # since when the status is this one
+    figures_changed_at: datetime | None = None  # when the figures of its controllers last changed
+    errors: tuple[str, ...] = ()  # newest lines of its error log, cut and without secrets
+    errors_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeSeen:
+    """What is known of the exchange and of the bot's key there, apart from this bot."""
+
+    is_reachable: bool | None = None  # None: not known
+    is_key_valid: bool | None = None
+    detail: str = ""  # one sentence where one of them is not so
+    since: datetime | None = None
+    asked_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
     word: ReportedStatus
     received_at: datetime
+    expires_at: datetime | None = None  # by the bot's own plan; None: the common time-out holds
+    detail: str = ""  # "run 7 ended with exit code 3 after 12 s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +138,10 @@ class Evidence:
     trades: TradesSeen = field(default_factory=TradesSeen)
     heartbeat: Heartbeat | None = None
     known_trade_at: datetime | None = None  # the newest own trade that an earlier check saw
+    orders: OrdersSeen = field(default_factory=OrdersSeen)
+    balance: BalanceSeen = field(default_factory=BalanceSeen)
+    runtime: RuntimeSeen | None = None
+    exchange: ExchangeSeen = field(default_factory=ExchangeSeen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +151,17 @@ class Limits:
     stale: timedelta
     stopped: timedelta
     heartbeat: timedelta
-    source: str = "environment"  # bot, settings or environment: who set stale or stopped
+    source: str = "environment"  # bot, learned, settings or environment: who set stale or stopped
+    why: str = ""  # where they were learned: "quiet is normal here: longest gap this week 3 h 10 min"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     status: HealthStatus
     message: str  # a sentence for an operator
-    decided_by: str  # the probe that decided: trades, heartbeat, start, stop
+    decided_by: str  # the probe that decided: trades, orders, balance, heartbeat, runtime, exchange, start, stop
+    changes_when: str = ""  # a sentence: what would change its mind
+    cause: str = ""  # what most likely made it so: balance, key, exchange, runtime; empty: not known
 
 
 @dataclass(frozen=True, slots=True)

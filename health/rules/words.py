@@ -1,11 +1,29 @@
-"""How verdicts and spans of time read: one map for API, admin and badges."""
+"""How verdicts and spans of time read (one map for API, admin and badges), and the words of health's own tables."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 
 from bots.rules.words import HealthStatus
+
+
+class CircuitState(StrEnum):
+    """Whether an exchange or a key is asked by the schedule."""
+
+    CLOSED = "closed"  # it answers
+    OPEN = "open"  # it failed too often, or the key was refused: not asked until retry_at
+    HALF_OPEN = "half_open"  # one call tries whether it answers again
+
+
+class PingKind(StrEnum):
+    """What a heartbeat says."""
+
+    SUCCESS = "success"  # it runs, or a run has ended well
+    START = "start"  # a run began
+    FAIL = "fail"  # something is wrong, or a run has ended badly
+    LOG = "log"  # words to keep; says nothing of how it is
 
 
 @dataclass(frozen=True, slots=True)

@@ -332,8 +332,9 @@ def test_a_backup_that_fails_leaves_no_file_and_keeps_the_old_one(
     with pytest.raises(CommandError, match="exists already"):
         backup(file)
 
-    def full(_: object, table: str, __: object, blocks: Iterator[bytes], **___: object) -> None:
-        assert next(blocks)
+    def full(_: object, table: str, __: object, blocks: Iterator[bytes], **___: object) -> Member:
+        if not next(blocks, b""):
+            return Member(table, [], 0, 0, "", None)
         raise OSError(28, "No space left on device")  # with more rows on their way
 
     with connection.cursor() as cursor:

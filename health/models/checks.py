@@ -96,6 +96,19 @@ class HealthSettings(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(3650)],
         help_text="Checks without a change of verdict are forgotten after this many days; changes are kept.",
     )
+    keep_heartbeats_days = models.PositiveIntegerField(
+        default=7,
+        validators=[MinValueValidator(1), MaxValueValidator(3650)],
+        help_text="Single heartbeats are forgotten after this many days.",
+    )
+    learns_cadence = models.BooleanField(
+        default=True, help_text="Where a bot's own trades tell enough, they set its limits instead of fixed minutes."
+    )
+    days_between_false_alarms = models.PositiveIntegerField(
+        default=30,
+        validators=[MinValueValidator(1), MaxValueValidator(3650)],
+        help_text="A healthy bot may be called stopped wrongly once in this many days: fewer notices a death sooner.",
+    )
 
     class Meta:
         db_table = "health_settings"
@@ -106,6 +119,9 @@ class HealthSettings(models.Model):
                 condition=Q(check_interval_seconds=None)
                 | Q(check_interval_seconds__gte=1, check_interval_seconds__lte=86400),
                 name="health_settings_interval_bounded",
+            ),
+            models.CheckConstraint(
+                condition=Q(days_between_false_alarms__gte=1), name="health_settings_false_alarms_bounded"
             ),
             models.CheckConstraint(
                 condition=Q(stale_minutes=None) | Q(stopped_minutes=None) | Q(stopped_minutes__gte=F("stale_minutes")),

@@ -156,6 +156,15 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class LearnedLimits:
+    """What a bot's own trades taught, at the moment it is asked: rules/cadence.py says how."""
+
+    stale: timedelta
+    stopped: timedelta
+    why: str  # one sentence: "quiet is normal here: longest gap this week 3 h 10 min"
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     status: HealthStatus
     message: str  # a sentence for an operator

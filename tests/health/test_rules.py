@@ -13,7 +13,7 @@ from exchanges.types import Side, Trade
 from health.rules.attribution import Rival, attribute
 from health.rules.limits import limits_of_bot
 from health.rules.words import BADGES, span
-from health.types import Limits
+from health.types import LearnedLimits, Limits
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -93,6 +93,27 @@ def test_keeps_a_bots_limits_in_order(stale, stopped, expected):
     given = [None if value is None else Decimal(value) for value in (stale, stopped)]
     found = limits_of_bot(DEFAULT, stale_minutes=given[0], stopped_minutes=given[1])
     assert (found.stale.total_seconds() / 60, found.stopped.total_seconds() / 60, found.source) == expected
+
+
+LEARNED = LearnedLimits(timedelta(minutes=200), timedelta(minutes=400), "quiet is normal here")
+
+
+@pytest.mark.parametrize(
+    ("stale", "stopped", "expected"),
+    [
+        (None, None, (200, 400, "learned", "quiet is normal here")),
+        (5, None, (5, 400, "bot", "")),
+        (None, 100, (100, 100, "bot", "")),
+        (500, None, (500, 500, "bot", "")),
+        (5, 10, (5, 10, "bot", "")),
+    ],
+)
+def test_lets_a_bots_own_limits_win_over_learned_ones_and_these_over_the_common(stale, stopped, expected):
+    given = [None if value is None else Decimal(value) for value in (stale, stopped)]
+    found = limits_of_bot(DEFAULT, stale_minutes=given[0], stopped_minutes=given[1], learned=LEARNED)
+    minutes = found.stale.total_seconds() / 60, found.stopped.total_seconds() / 60
+    assert (*minutes, found.source, found.why) == expected
+    assert found.heartbeat == DEFAULT.heartbeat
 
 
 @pytest.mark.parametrize(

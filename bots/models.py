@@ -157,6 +157,10 @@ class BotRuntime(models.Model):
     misses = models.PositiveIntegerField(default=0, help_text="Polls in a row in which it was nowhere.")
     performance = models.JSONField(null=True, help_text="The last figures its controllers reported.")
     performance_at = models.DateTimeField(null=True, help_text="When these figures last changed.")
+    error_lines = models.JSONField(
+        default=list, db_default=[], help_text="The newest lines of its error log, newest first, without secrets."
+    )
+    errors_at = models.DateTimeField(null=True, help_text="When the newest of these lines was written.")
 
     class Meta:
         db_table = "bot_runtime"
@@ -181,6 +185,12 @@ class BotHealth(models.Model):
     last_heartbeat_at = models.DateTimeField(null=True)
     heartbeat_status = models.CharField(max_length=32, blank=True, default="")
     heartbeat_metadata = models.JSONField(null=True)
+    heartbeat_detail = models.CharField(
+        max_length=300, blank=True, default="", db_default="", help_text="What the last heartbeat said of its run."
+    )
+    heartbeat_expires_at = models.DateTimeField(
+        null=True, help_text="When the bot's own plan has the next heartbeat overdue; empty: the common time-out holds."
+    )
     evidence = models.JSONField(default=list)
     thresholds = models.JSONField(default=dict)
     checked_at = models.DateTimeField(null=True)
@@ -196,6 +206,11 @@ class BotHealth(models.Model):
         indexes = [
             models.Index(fields=["due_at"], name="bot_health_due"),
             models.Index(fields=["status"], name="bot_health_by_status"),
+            models.Index(
+                fields=["heartbeat_expires_at"],
+                condition=Q(heartbeat_expires_at__isnull=False),
+                name="bot_health_heartbeat_expiry",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -301,6 +316,9 @@ class HummingbotState(models.Model):
     version = models.CharField(max_length=50, blank=True, default="")
     error = models.CharField(max_length=500, blank=True, default="")
     failures = models.PositiveIntegerField(default=0, help_text="Polls in a row without a readable answer.")
+    broker_suspect_since = models.DateTimeField(
+        null=True, help_text="Since when all its bots are silent together, as with a lost message broker."
+    )
 
     class Meta:
         db_table = "hummingbot_state"

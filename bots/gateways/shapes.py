@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from bots.rules.log_lines import MOST_CHARACTERS, without_secrets
 from bots.types import (
     BotRun,
     Container,
@@ -25,7 +26,6 @@ from bots.types import (
 )
 
 _LOG_LINES = 5
-_LOG_CHARACTERS = 300
 
 
 class ShapeError(ValueError):
@@ -266,12 +266,12 @@ def iso_instant(value: object) -> datetime | None:
 
 
 def _log_lines(value: object) -> tuple[LogLine, ...]:
-    """The newest few; Hummingbot keeps a hundred."""
+    """The newest few, oldest first, without secrets; Hummingbot keeps a hundred."""
     lines = [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
     return tuple(
         LogLine(
             level=str(line.get("level_name", "")),
-            text=str(line.get("msg", ""))[:_LOG_CHARACTERS],
+            text=without_secrets(str(line.get("msg", "")))[:MOST_CHARACTERS],
             at=_epoch(line["timestamp"]) if isinstance(line.get("timestamp"), Decimal | int) else None,
         )
         for line in lines[-_LOG_LINES:]

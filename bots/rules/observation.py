@@ -48,6 +48,17 @@ def is_broker_suspect(sighting: Sighting) -> bool:
     return len(sighting.statuses) > 1 and not any(status.recently_active for status in sighting.statuses.values())
 
 
+def broker_suspect_since(*, sighting: Sighting, spoke_lately: int, since: datetime | None) -> datetime | None:
+    """Since when the message broker is suspect, None when it is not.
+
+    A suspicion begins only where several bots that were heard of just before fell silent (``spoke_lately``); it lasts
+    until one of them is heard again.
+    """
+    if not is_broker_suspect(sighting):
+        return None
+    return since or (sighting.at if spoke_lately > 1 else None)
+
+
 def _controller(
     *, watched: Watched, listed: InstanceStatus, sighting: Sighting, previous: Observation | None
 ) -> Observation:

@@ -10,10 +10,10 @@ from django.db.models import F
 from django.utils import timezone
 
 from bots.gateways.hummingbot import HummingbotGateway
-from bots.models import BotDeployment, HummingbotState
+from bots.models import BotDeployment, BotRuntime, HummingbotState
 from bots.rules.names import requested_by_us
-from bots.rules.observation import observe
-from bots.rules.words import OPEN_DEPLOYMENTS, DeploymentStatus, TemplateKind
+from bots.rules.observation import broker_suspect_since, observe
+from bots.rules.words import OPEN_DEPLOYMENTS, DeploymentStatus, RuntimeStatus, TemplateKind
 from bots.selectors import poll_seconds
 from bots.services.deployments import SETTLED
 from bots.services.look_at_hummingbot import look
@@ -25,6 +25,7 @@ from ground.scope import system_scope
 from ground.sql import fetch_all
 
 POLLER = system_scope("hummingbot-poll")
+SILENT_TOGETHER = timedelta(minutes=2)  # bots that fall silent within this time do so together
 
 _WATCHED = """
     SELECT DISTINCT ON (d.bot_id) d.id, coalesce(t.kind, 'controller')
@@ -80,9 +81,11 @@ def _record(sighting: Sighting, *, latency_ms: int, version: str | None, clock: 
     with POLLER.transaction():
         kinds = dict(fetch_all(_WATCHED))
         deployments = BotDeployment.objects.filter(id__in=list(kinds)).select_related("bot__runtime")
-        seen = []
+        seen, spoke_lately = [], 0
         for deployment in deployments:
-            previous = as_observation(getattr(deployment.bot, "runtime", None), deployment.instance_name)
+            runtime = getattr(deployment.bot, "runtime", None)
+            previous = as_observation(runtime, deployment.instance_name)
+            spoke_lately += previous is not None and _spoke_lately(runtime, sighting)
             watched = watched_instance(deployment, TemplateKind(kinds[deployment.id]))
             observation = observe(watched=watched, sighting=sighting, previous=previous)
             seen.append(Seen(deployment.id, observation, sighting.statuses.get(deployment.instance_name)))
@@ -90,10 +93,20 @@ def _record(sighting: Sighting, *, latency_ms: int, version: str | None, clock: 
         _take_up_strays(sighting, now=clock())
         if HummingbotState.objects.filter(id=1, failures__gt=0).exists():
             _wake_those_that_waited(now=clock())
-        state = {"last_ok_at": sighting.at, "latency_ms": latency_ms, "error": "", "failures": 0}
+        state: dict[str, object] = {"last_ok_at": sighting.at, "latency_ms": latency_ms, "error": "", "failures": 0}
+        known = HummingbotState.objects.values_list("broker_suspect_since", flat=True).get(id=1)
+        state["broker_suspect_since"] = broker_suspect_since(sighting=sighting, spoke_lately=spoke_lately, since=known)
         if version is not None:
             state["version"] = version[:50]
         HummingbotState.objects.filter(id=1).update(**state)
+
+
+def _spoke_lately(runtime: BotRuntime, sighting: Sighting) -> bool:
+    """Whether a listed bot was heard at the last look, or fell silent only just: not all do so at the same look."""
+    if runtime.instance_name not in sighting.statuses:
+        return False
+    has_just_fallen = runtime.status == RuntimeStatus.IDLE and sighting.at - runtime.changed_at <= SILENT_TOGETHER
+    return runtime.status == RuntimeStatus.RUNNING or has_just_fallen
 
 
 def _wake_those_that_waited(*, now: datetime) -> None:

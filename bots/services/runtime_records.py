@@ -8,18 +8,21 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from bots.rules.log_lines import newest_errors
 from bots.rules.words import RuntimeStatus
 from bots.types import InstanceStatus, Observation, Performance
 from ground.sql import run
 
+# Hummingbot forgets a bot's log when it restarts: what was read of this instance before stays.
 # An older look never overwrites a newer one, and a look at an older deployment never overwrites a newer one's.
 _UPSERT = """
     INSERT INTO bot_runtime AS r (bot_id, client_id, status, explanation, instance_name, observed_at, changed_at,
-                                  misses, performance, performance_at)
+                                  misses, performance, performance_at, error_lines, errors_at)
     SELECT d.bot_id, d.client_id, x.status, x.explanation, d.instance_name, x.observed_at, x.observed_at, x.misses,
-           x.performance, CASE WHEN x.performance IS NULL THEN NULL ELSE x.observed_at END
-      FROM jsonb_to_recordset(%s::jsonb) AS x(deployment_id uuid, status text, explanation text,
-                                              observed_at timestamptz, misses int, performance jsonb)
+           x.performance, CASE WHEN x.performance IS NULL THEN NULL ELSE x.observed_at END, x.error_lines, x.errors_at
+      FROM jsonb_to_recordset(%s::jsonb) AS x(
+               deployment_id uuid, status text, explanation text, observed_at timestamptz, misses int,
+               performance jsonb, error_lines jsonb, errors_at timestamptz)
       JOIN bot_deployments d ON d.id = x.deployment_id
      WHERE NOT EXISTS (SELECT 1 FROM bot_deployments n WHERE n.bot_id = d.bot_id AND n.sequence > d.sequence
                         AND n.instance_name <> '')
@@ -33,7 +36,11 @@ _UPSERT = """
                            THEN coalesce(excluded.performance, r.performance) ELSE excluded.performance END,
         performance_at = CASE WHEN r.instance_name = excluded.instance_name
                                    AND (excluded.performance IS NULL OR r.performance = excluded.performance)
-                              THEN r.performance_at ELSE excluded.performance_at END
+                              THEN r.performance_at ELSE excluded.performance_at END,
+        error_lines = CASE WHEN r.instance_name = excluded.instance_name AND excluded.error_lines = '[]'
+                           THEN r.error_lines ELSE excluded.error_lines END,
+        errors_at = CASE WHEN r.instance_name = excluded.instance_name AND excluded.error_lines = '[]'
+                         THEN r.errors_at ELSE excluded.errors_at END
      WHERE r.observed_at <= excluded.observed_at OR r.instance_name <> excluded.instance_name
 """
 
@@ -47,18 +54,22 @@ class Seen:
 
 def record_observations(seen: Iterable[Seen]) -> int:
     """Store what was seen of deployed instances, inside the caller's transaction; returns how many rows changed."""
-    rows = [
-        {
-            "deployment_id": str(one.deployment_id),
-            "status": str(one.observation.status),
-            "explanation": one.observation.explanation[:500],
-            "observed_at": one.observation.observed_at.isoformat(),
-            "misses": one.observation.misses,
-            "performance": _figures(one.instance),
-        }
-        for one in seen
-    ]
+    rows = [_row(one) for one in seen]
     return run(_UPSERT, [json.dumps(rows)]) if rows else 0
+
+
+def _row(one: Seen) -> dict[str, Any]:
+    errors = newest_errors(one.instance.error_logs) if one.instance else ()
+    return {
+        "deployment_id": str(one.deployment_id),
+        "status": str(one.observation.status),
+        "explanation": one.observation.explanation[:500],
+        "observed_at": one.observation.observed_at.isoformat(),
+        "misses": one.observation.misses,
+        "performance": _figures(one.instance),
+        "error_lines": [line.text for line in errors],
+        "errors_at": max((line.at.isoformat() for line in errors if line.at), default=None),
+    }
 
 
 def as_observation(runtime: Any, instance_name: str) -> Observation | None:

@@ -191,6 +191,18 @@ class BotHealth(models.Model):
     heartbeat_expires_at = models.DateTimeField(
         null=True, help_text="When the bot's own plan has the next heartbeat overdue; empty: the common time-out holds."
     )
+    cause = models.CharField(
+        max_length=32, blank=True, default="", db_default="",
+        help_text="What most likely made the verdict so: balance, key, exchange or runtime; empty: not known.",
+    )  # fmt: skip
+    key_fingerprint = models.CharField(
+        max_length=16, blank=True, default="", db_default="",
+        help_text="Of the key it was last checked with; gives nothing away.",
+    )  # fmt: skip
+    shortage = models.CharField(
+        max_length=100, blank=True, default="", db_default="",
+        help_text="The currencies its account was out of when it was last read; empty: none.",
+    )  # fmt: skip
     evidence = models.JSONField(default=list)
     thresholds = models.JSONField(default=dict)
     checked_at = models.DateTimeField(null=True)

@@ -16,7 +16,7 @@ from ground.scope import system_scope
 from ground.sql import fetch_all
 from health.rules.evidence import evidence_rows, instant, limits_row
 from health.subjects import Subject
-from health.types import Evidence, Verdict
+from health.types import BalanceSeen, Evidence, ProbeOutcome, Verdict
 
 log = get_logger(__name__)
 
@@ -29,6 +29,7 @@ class Checked:
     evidence: Evidence
     verdict: Verdict
     checked_at: datetime
+    fingerprint: str = ""  # of the key that it was checked with
 
 
 # A start or stop in the meantime wins: it holds the bot's row while it writes, so this statement waits for it there,
@@ -38,7 +39,8 @@ WITH given AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS x(
         bot_id uuid, client_id uuid, desired_status text, desired_at timestamptz, old_status text, old_message text,
         old_updated_at timestamptz, status text, message text, evidence jsonb, thresholds jsonb,
-        trade_count int, last_trade_at timestamptz, checked_at timestamptz)
+        trade_count int, last_trade_at timestamptz, checked_at timestamptz, cause text, key_fingerprint text,
+        shortage text)
 ), wanted AS MATERIALIZED (
     SELECT g.* FROM bots b JOIN given g ON g.bot_id = b.id
      WHERE b.retired_at IS NULL AND b.desired_status = g.desired_status
@@ -53,7 +55,8 @@ WITH given AS MATERIALIZED (
         last_known_at = CASE WHEN w.status <> 'unknown' THEN NULL
                              WHEN h.status <> 'unknown' THEN coalesce(h.checked_at, h.status_updated_at)
                              ELSE h.last_known_at END,
-        last_trade_at = greatest(h.last_trade_at, w.last_trade_at), checked_at = w.checked_at
+        last_trade_at = greatest(h.last_trade_at, w.last_trade_at), checked_at = w.checked_at,
+        cause = w.cause, key_fingerprint = w.key_fingerprint, shortage = coalesce(w.shortage, h.shortage)
       FROM wanted w
      WHERE h.bot_id = w.bot_id AND h.status = w.old_status AND h.message = w.old_message
        AND h.status_updated_at = w.old_updated_at
@@ -109,7 +112,17 @@ def _row(check: Checked) -> dict[str, Any]:
         "trade_count": seen.count,
         "last_trade_at": _exact(seen.newest_at),
         "checked_at": instant(check.checked_at),
+        "cause": verdict.cause[:32],
+        "key_fingerprint": check.fingerprint[:16],
+        "shortage": _shortage(check.evidence.balance),
     }
+
+
+def _shortage(balance: BalanceSeen) -> str | None:
+    """The currencies that the account is out of; None where it could not be read, so that the last word stands."""
+    if balance.outcome != ProbeOutcome.READ:
+        return None
+    return ", ".join(sorted({shortage.currency for shortage in balance.shortages if shortage.is_out}))[:100]
 
 
 def _exact(moment: datetime | None) -> str | None:

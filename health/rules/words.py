@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from bots.rules.words import HealthStatus
@@ -24,6 +24,16 @@ class PingKind(StrEnum):
     START = "start"  # a run began
     FAIL = "fail"  # something is wrong, or a run has ended badly
     LOG = "log"  # words to keep; says nothing of how it is
+
+
+class Cause(StrEnum):
+    """What most likely made a bot's verdict what it is, where that can be told."""
+
+    BALANCE = "balance"  # its account lacks what its next order needs
+    KEY = "key"  # the exchange refuses its API key
+    EXCHANGE = "exchange"  # the exchange gives no readable answer
+    RUNTIME = "runtime"  # its container or strategy has ended in Hummingbot
+    BRIDGE = "bridge"  # our own check broke
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +65,11 @@ def span(length: timedelta) -> str:
         hours, minutes = divmod(seconds // _MINUTE, 60)
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     return f"{seconds // _DAY} days"
+
+
+def moment(at: datetime, *, now: datetime) -> str:
+    """An instant as people say it: "12:25 UTC", "22 Nov 12:25 UTC" on another day, with its year in another year."""
+    at, now = at.astimezone(UTC), now.astimezone(UTC)
+    if at.date() == now.date():
+        return f"{at:%H:%M} UTC"
+    return f"{at:%-d %b %H:%M} UTC" if at.year == now.year else f"{at:%-d %b %Y %H:%M} UTC"

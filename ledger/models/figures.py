@@ -95,7 +95,14 @@ class EquityBucket(models.Model):
             one_of("span", BucketSpan, "bot_equity_buckets_span_known"),
             models.UniqueConstraint(fields=["bot", "span", "start_at"], name="bot_equity_buckets_key"),
         ]
-        indexes = [models.Index(fields=["span", "start_at"], name="bot_equity_buckets_recent")]
+        # What sums over many bots read stands in the index itself.
+        indexes = [
+            models.Index(
+                fields=["span", "start_at"],
+                include=["bot", "last_value", "last_at"],
+                name="bot_equity_buckets_in_turn",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.span} of {self.start_at}"

@@ -25,6 +25,7 @@ STATUS_OF: tuple[tuple[type[Exception], int], ...] = (
     (errors.Forbidden, 403),
     (errors.NotFound, 404),
     (errors.Conflict, 409),
+    (errors.TooMany, 429),
     (errors.NotReady, 503),
     (errors.Rejected, 400),
     (errors.BadCredentials, 400),

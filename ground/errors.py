@@ -60,6 +60,16 @@ class NotReady(BridgeError):
         self.retry_after_s = retry_after_s
 
 
+class TooMany(BridgeError):
+    """The caller asks more often than is served."""
+
+    code = "too_many_requests"
+
+    def __init__(self, message: str, *, code: str | None = None, retry_after_s: int = 5) -> None:
+        super().__init__(message, code=code)
+        self.retry_after_s = retry_after_s
+
+
 class GatewayError(BridgeError):
     """An outside system (an exchange, Hummingbot) did not do what was asked: a fact to record, never a reason to guess."""
 

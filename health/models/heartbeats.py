@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from bots.models import Bot
+from bots.rules.words import ReportedStatus
 from clients.models import one_of
 from health.rules.words import PingKind
 
@@ -50,6 +51,12 @@ class HeartbeatLog(models.Model):
     client_id = models.UUIDField()
     received_at = models.DateTimeField()
     kind = models.CharField(max_length=16, choices=[(k, k) for k in PingKind])
+    word = models.CharField(
+        max_length=16,
+        choices=[(w, w) for w in ReportedStatus],
+        null=True,
+        help_text="What it said of the bot, if anything.",
+    )
     run_id = models.CharField(max_length=64, blank=True, default="", help_text="Joins a start with its end.")
     exit_code = models.PositiveSmallIntegerField(null=True)
     duration_ms = models.BigIntegerField(null=True, help_text="Since the start of the same run.")
@@ -61,6 +68,7 @@ class HeartbeatLog(models.Model):
         ordering = ["-received_at", "-id"]
         constraints = [
             one_of("kind", PingKind, "bot_heartbeats_kind_known"),
+            one_of("word", ReportedStatus, "bot_heartbeats_word_known"),
             models.CheckConstraint(
                 condition=Q(exit_code=None) | Q(exit_code__lte=255), name="bot_heartbeats_exit_code_of_a_process"
             ),

@@ -193,8 +193,11 @@ class BotHealth(models.Model):
     )
     cause = models.CharField(
         max_length=32, blank=True, default="", db_default="",
-        help_text="What most likely made the verdict so: balance, key, exchange or runtime; empty: not known.",
+        help_text="What most likely made the verdict so: balance, key, exchange, runtime or bridge; empty: not known.",
     )  # fmt: skip
+    changes_when = models.CharField(
+        max_length=500, blank=True, default="", db_default="", help_text="What would change the verdict."
+    )
     key_fingerprint = models.CharField(
         max_length=16, blank=True, default="", db_default="",
         help_text="Of the key it was last checked with; gives nothing away.",

@@ -51,7 +51,8 @@ def keep_checks_days() -> int:
 
 _HEALTH = f"""
     SELECT b.id AS bot_id, b.name, {STATUS} AS status, coalesce(h.status, 'unknown') AS health_status,
-           coalesce(h.message, 'Not checked yet.') AS health_message,
+           coalesce(h.message, 'Not checked yet.') AS health_message, coalesce(h.cause, '') AS cause,
+           coalesce(h.changes_when, '') AS changes_when,
            CASE WHEN h.status = 'unknown' AND h.last_known_status IS NOT NULL THEN json_build_object(
                'health_status', h.last_known_status, 'at', bridge_iso(h.last_known_at)) END AS last_known,
            bridge_iso(h.last_trade_at) AS last_trade_time, bridge_iso(h.last_heartbeat_at) AS last_heartbeat,

@@ -8,13 +8,18 @@ from rest_framework import serializers
 
 from bots.rules.words import BotStatus, HealthStatus
 from bots.serializers import LastKnownShown
+from health.rules.evidence import PROBES, SOURCES
+from health.rules.words import Cause
 
 HEALTH = [str(status) for status in HealthStatus]
 
 
 class ProbeShown(serializers.Serializer[Any]):
-    probe = serializers.CharField(help_text="trades, heartbeat, start, wish or runtime.")
-    outcome = serializers.CharField()
+    probe = serializers.CharField(help_text=f"One of: {', '.join(PROBES)}.")
+    outcome = serializers.CharField(
+        help_text="How the look ended (read, refused, unreadable, rate_limited, not_readable, not_asked, "
+        "no_credentials, broke), or what was seen (running, exited, short, out, reachable, unreachable, key_refused)."
+    )
     observed_at = serializers.DateTimeField()
     age_s = serializers.FloatField()
     detail = serializers.CharField()
@@ -25,7 +30,8 @@ class ThresholdsShown(serializers.Serializer[Any]):
     stale_minutes = serializers.FloatField()
     stopped_minutes = serializers.FloatField()
     heartbeat_minutes = serializers.FloatField()
-    source = serializers.ChoiceField(choices=["bot", "settings", "environment"])
+    source = serializers.ChoiceField(choices=list(SOURCES))
+    why = serializers.CharField(help_text="One sentence: whose limits hold, and what was learned.")
 
 
 class HealthShown(serializers.Serializer[Any]):
@@ -34,6 +40,11 @@ class HealthShown(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=[str(s) for s in BotStatus])
     health_status = serializers.ChoiceField(choices=HEALTH)
     health_message = serializers.CharField()
+    cause = serializers.CharField(
+        allow_blank=True,
+        help_text=f"What most likely made it so: {', '.join(Cause)}; empty where that cannot be told.",
+    )
+    changes_when = serializers.CharField(allow_blank=True, help_text="One sentence: what would change the verdict.")
     last_known = LastKnownShown(allow_null=True)
     last_trade_time = serializers.DateTimeField(allow_null=True)
     last_heartbeat = serializers.DateTimeField(allow_null=True)

@@ -39,8 +39,8 @@ WITH given AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS x(
         bot_id uuid, client_id uuid, desired_status text, desired_at timestamptz, old_status text, old_message text,
         old_updated_at timestamptz, status text, message text, evidence jsonb, thresholds jsonb,
-        trade_count int, last_trade_at timestamptz, checked_at timestamptz, cause text, key_fingerprint text,
-        shortage text)
+        trade_count int, last_trade_at timestamptz, checked_at timestamptz, cause text, changes_when text,
+        key_fingerprint text, shortage text)
 ), wanted AS MATERIALIZED (
     SELECT g.* FROM bots b JOIN given g ON g.bot_id = b.id
      WHERE b.retired_at IS NULL AND b.desired_status = g.desired_status
@@ -56,7 +56,8 @@ WITH given AS MATERIALIZED (
                              WHEN h.status <> 'unknown' THEN coalesce(h.checked_at, h.status_updated_at)
                              ELSE h.last_known_at END,
         last_trade_at = greatest(h.last_trade_at, w.last_trade_at), checked_at = w.checked_at,
-        cause = w.cause, key_fingerprint = w.key_fingerprint, shortage = coalesce(w.shortage, h.shortage)
+        cause = w.cause, changes_when = w.changes_when, key_fingerprint = w.key_fingerprint,
+        shortage = coalesce(w.shortage, h.shortage)
       FROM wanted w
      WHERE h.bot_id = w.bot_id AND h.status = w.old_status AND h.message = w.old_message
        AND h.status_updated_at = w.old_updated_at
@@ -107,12 +108,15 @@ def _row(check: Checked) -> dict[str, Any]:
         "old_updated_at": _exact(subject.standing.status_updated_at),
         "status": verdict.status,
         "message": verdict.message[:500],
-        "evidence": evidence_rows(check.evidence, decided_by=verdict.decided_by, now=check.checked_at),
+        "evidence": evidence_rows(
+            check.evidence, decided_by=verdict.decided_by, now=check.checked_at, limits=subject.limits
+        ),
         "thresholds": limits_row(subject.limits),
         "trade_count": seen.count,
         "last_trade_at": _exact(seen.newest_at),
         "checked_at": instant(check.checked_at),
         "cause": verdict.cause[:32],
+        "changes_when": verdict.changes_when[:500],
         "key_fingerprint": check.fingerprint[:16],
         "shortage": _shortage(check.evidence.balance),
     }

@@ -72,7 +72,10 @@ def test_shows_a_bots_health_with_its_evidence(monitor: Monitor, cast: Cast):
         "stopped_minutes": 120,
         "heartbeat_minutes": 15,
         "source": "environment",
+        "why": "The thresholds of the environment hold.",
     }
+    assert shown["cause"] == "" and shown["changes_when"].startswith("Without another own trade it is stale from ")
+    assert [fact["probe"] for fact in shown["evidence"]] == ["trades", "orders", "balance", "wish", "cadence"]
     trades = shown["evidence"][0]
     assert (trades["probe"], trades["outcome"], trades["decided"]) == ("trades", "read", True)
     assert 0 <= trades["age_s"] < 60 and "1 own trades read on BTC/USDT at KuCoin" in trades["detail"]

@@ -11,6 +11,7 @@ from celery.signals import worker_init
 from django.conf import settings
 from django.utils import timezone
 
+from ground.scope import system_scope
 from health.services import ask_check, run_checks
 from health.services.gather_trades import Gateways
 
@@ -62,3 +63,11 @@ def check_now(request_id: str) -> None:
         ask_check.finish_requests(request_ids=requests, now=timezone.now(), error=sentence)
         raise
     ask_check.finish_requests(request_ids=requests, now=timezone.now())
+
+
+@shared_task(name="health.learn_cadence")
+def learn_cadence() -> None:
+    """Learn how often bots trade, of those for which that is due."""
+    from health.services.learn_cadence import learn_due_cadences
+
+    learn_due_cadences(scope=system_scope("health"), now=timezone.now())

@@ -102,7 +102,7 @@ def learn_cadences(*, scope: Scope, bot_ids: Sequence[UUID], now: datetime) -> N
         return
     with scope.transaction(reason="cadence learned"):
         params = {"ids": list(bot_ids), "now": now, "history": HISTORY, "apart": APART, "moments": MOMENTS}
-        moments: dict[UUID, list[float]] = dict(fetch_all(_MOMENTS, params))  # type: ignore[arg-type]
+        moments: dict[UUID, list[float]] = dict(fetch_all(_MOMENTS, params))
         breaks, outages = _interruptions(params)
         found = {
             bot_id: learn(moments.get(bot_id, ()), breaks=breaks[bot_id], outages=outages[bot_id]) for bot_id in bot_ids

@@ -43,7 +43,7 @@ _DOWN = (HealthStatus.STOPPED, HealthStatus.ERROR)
 
 @dataclass(frozen=True, slots=True)
 class BotSeen:
-    """A bot and the verdict on it as it stands. ``released_at``: when an outage of many last let go of it."""
+    """A bot and the verdict on it as it stands. ``released_at``: when an outage of Hummingbot last let go of it."""
 
     bot_id: UUID
     client_id: UUID
@@ -121,10 +121,15 @@ class Over:
 
 @dataclass(slots=True)
 class Found:
-    """All troubles, and the names of those that cannot be told: they are neither raised nor over."""
+    """All troubles, and those that cannot be told, with the bots that they may still touch: neither raised nor over."""
 
     troubles: list[Told] = field(default_factory=list)
-    undecided: set[tuple[str, str]] = field(default_factory=set)
+    undecided: dict[tuple[str, str], list[UUID]] = field(default_factory=dict)
+
+    def cannot_tell(self, bot: BotSeen, *kinds: Outage) -> None:
+        for kind in kinds:
+            key = str(bot.bot_id) if kind in OF_ONE_BOT else bot.key
+            self.undecided.setdefault((kind, key), []).append(bot.bot_id)
 
 
 def find_troubles(
@@ -139,7 +144,7 @@ def find_troubles(
         group = _group_of(bot, down=down, now=now)
         if group:
             groups[group].append(bot)
-            found.undecided |= _own(bot)
+            found.cannot_tell(bot, *OF_ONE_BOT)
         else:
             _tell_of_one(found, bot, failing_since=hummingbot.failing_since(now) if bot.is_hummingbot else None)
     for (kind, key), touched in groups.items():
@@ -150,17 +155,13 @@ def find_troubles(
 
 def what_is_over(*, found: Found, open_incidents: Collection[tuple[str, str]], bots: Collection[BotSeen]) -> list[Over]:
     """Which of the open incidents (kind, key) of health's have ended."""
-    standing = {told.name for told in found.troubles} | found.undecided
+    standing = {told.name for told in found.troubles} | set(found.undecided)
     by_id = {str(bot.bot_id): bot for bot in bots}
     return [
         Over(kind, key, _RESOLUTIONS[Outage(kind)](by_id.get(key)))
         for kind, key in sorted(open_incidents)
         if (kind, key) not in standing
     ]
-
-
-def _own(bot: BotSeen) -> set[tuple[str, str]]:
-    return {(kind, str(bot.bot_id)) for kind in OF_ONE_BOT}
 
 
 def _runs_there(bot: BotSeen) -> bool:
@@ -181,13 +182,13 @@ def _group_of(bot: BotSeen, *, down: dict[str, CircuitSeen], now: datetime) -> t
 def _tell_of_one(found: Found, bot: BotSeen, *, failing_since: datetime | None) -> None:
     """A bot by itself. ``failing_since``: what it runs in fails, so that its fall is no news of its own."""
     if bot.status == HealthStatus.UNKNOWN:
-        found.undecided |= _own(bot) | {(Outage.KEY_REJECTED, bot.key), (Outage.KEY_UNREADABLE, bot.key)}
+        found.cannot_tell(bot, *OF_ONE_BOT, Outage.KEY_REJECTED, Outage.KEY_UNREADABLE)
         return
     if bot.status in _DOWN:
-        found.undecided.add((Outage.OUT_OF_FUNDS, str(bot.bot_id)))
+        found.cannot_tell(bot, Outage.OUT_OF_FUNDS)
         fell_with_it = failing_since is not None and bot.changed_at >= failing_since - FELL_BEFORE
         if fell_with_it or _awaits_recheck(bot):
-            found.undecided.add((Outage.BOT_HEALTH, str(bot.bot_id)))
+            found.cannot_tell(bot, Outage.BOT_HEALTH)
         else:
             found.troubles.append(Told(_fallen(bot)))
     elif bot.shortage:
@@ -195,7 +196,7 @@ def _tell_of_one(found: Found, bot: BotSeen, *, failing_since: datetime | None) 
 
 
 def _awaits_recheck(bot: BotSeen) -> bool:
-    """An outage of many is over, and the bot has not been looked at since."""
+    """What it runs in is back, and the bot has not been looked at since."""
     return bot.released_at is not None and (bot.checked_at is None or bot.checked_at < bot.released_at)
 
 
@@ -225,7 +226,10 @@ def _of_many(kind: Outage, key: str, touched: list[BotSeen], down: dict[str, Cir
     severity = Severity.CRITICAL
     if kind == Outage.KEY_UNREADABLE or (kind == Outage.EXCHANGE_DOWN and now - since < WORSE_AFTER):
         severity = Severity.WARNING
-    details = {"exchange": first.exchange, "bots": len(touched), "said": reason, "since": since}
+    client_title = f"{first.exchange_title} cannot be asked about your bots: {reason}"[:300]
+    details = {
+        "exchange": first.exchange, "bots": len(touched), "said": reason, "since": since, "client_title": client_title,
+    }  # fmt: skip
     # An exchange is everybody's; a key is its client's.
     client_id = next(iter(clients)) if len(clients) == 1 and kind != Outage.EXCHANGE_DOWN else None
     title = f"{_MANY[kind](first)}; {_counted(touched)} cannot be told. {reason}"
@@ -252,7 +256,8 @@ def _of_hummingbot(hummingbot: HummingbotSeen, touched: list[BotSeen], now: date
         kind = Outage.MESSAGE_BROKER_DOWN
         title = f"All bots of Hummingbot fell silent at once, its message broker is probably lost; {_counted(touched)}."
     severity = Severity.CRITICAL if touched else Severity.WARNING
-    details = {"bots": len(touched), "said": hummingbot.reason, "since": since}
+    client_title = "The host that runs your bots does not answer; whether they trade is told by their trades alone."
+    details = {"bots": len(touched), "said": hummingbot.reason, "since": since, "client_title": client_title}
     if hummingbot.reason and kind == Outage.HUMMINGBOT_DOWN:
         title = f"{title} {hummingbot.reason}"
     return [Told(Trouble(kind, HUMMINGBOT, title[:300], severity, None, None, details), _ids(touched))]

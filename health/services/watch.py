@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from ground.scope import Scope
+from health.services.raise_incidents import look_for_incidents
 
 
 def after_checks(*, scope: Scope, now: datetime) -> None:
     """Called when verdicts were written, by whomever: troubles become incidents, and those that are over end."""
+    look_for_incidents(scope=scope, now=now)
 
 
 def after_round(

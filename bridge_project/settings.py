@@ -9,6 +9,7 @@ import hmac
 import json
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from bots.rules import words
 from bridge_project.admin_look import UNFOLD  # noqa: F401 - django-unfold reads it from here
-from bridge_project.up.urls import broker_url, database_config, redis_client_url
+from bridge_project.up.urls import broker_url, database_config, mail_config, redis_client_url
 from ledger.rules import words as ledger_words
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -175,6 +176,7 @@ CELERY_TASK_ROUTES = {"*.now": {"queue": "now"}}
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "pulse": {"task": "bridge_project.pulse", "schedule": 2.0, "options": {"expires": 10}},
+    "send-alerts": {"task": "alerts.send", "schedule": 2.0, "options": {"expires": 10}},
     "poll-hummingbot": {"task": "bots.poll_hummingbot", "schedule": 1.0, "options": {"expires": 5}},
     "reconcile-bots": {"task": "bots.reconcile_bots", "schedule": 2.0, "options": {"expires": 10}},
     "health-cycle": {"task": "health.start_due_checks", "schedule": 2.0, "options": {"expires": 10}},
@@ -204,6 +206,14 @@ EXCHANGE_BASE_URLS: dict[str, str] = _setting(
     ),
 )
 EXCHANGE_TIMEOUT_SECONDS = 8
+
+EMAIL_HOST = ""  # no mail server: channels of kind email say so
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="")
+if env.str("EMAIL_URL", default=""):
+    globals().update(_parsed("EMAIL_URL", mail_config))
+    if "@" not in parseaddr(DEFAULT_FROM_EMAIL)[1]:
+        raise ImproperlyConfigured('EMAIL_FROM must be a mail address ("Trading Bridge <bridge@example.com>").')
 
 # -- defaults of values that an operator can change in the admin ------------------------------------------------------
 HUMMINGBOT_POLL_SECONDS = _seconds("HUMMINGBOT_POLL_SECONDS", 10)

@@ -41,6 +41,31 @@ def database_config(url: str) -> dict[str, Any]:
     return config | {"OPTIONS": query}
 
 
+def mail_config(url: str) -> dict[str, Any]:
+    """Django's EMAIL_* settings for a mail server's address: smtps:// is encrypted from the first byte, smtp+tls:// turns
+    encryption on and refuses to go on without, smtp:// is not encrypted and takes no password.
+
+    Raises ValueError with a sentence that never holds the password.
+    """
+    ports = {"smtps": 465, "smtp+tls": 587, "smtp": 25}
+    parts = _split(url, tuple(ports), "smtp+tls://user:password@host:587")
+    user, password, host, port = _authority(parts)
+    if not host:
+        raise ValueError("the address names no host (smtp+tls://user:password@host:587)")
+    if parts.path.strip("/") or parts.query:
+        raise ValueError("nothing may follow the host and port (smtp+tls://user:password@host:587)")
+    if user and parts.scheme == "smtp":
+        raise ValueError("a password needs encryption: write smtp+tls:// or smtps://")
+    return {
+        "EMAIL_HOST": host,
+        "EMAIL_PORT": int(port or ports[parts.scheme]),
+        "EMAIL_HOST_USER": user,
+        "EMAIL_HOST_PASSWORD": password,
+        "EMAIL_USE_SSL": parts.scheme == "smtps",
+        "EMAIL_USE_TLS": parts.scheme == "smtp+tls",
+    }
+
+
 def socket_database_url(*, folder: str, user: str, name: str) -> str:
     """The address of a PostgreSQL that listens on a unix socket in this folder."""
     return f"postgresql://{quote(user, safe='')}@/{quote(name, safe='')}?host={quote(folder, safe='/')}"

@@ -101,6 +101,7 @@ class WholeBotAdmin(HealthOfBots, AllocatesCapital, BotAdmin):
         "start",
         "stop",
         "check_now",
+        "health_page",
         "timeline",
         {"title": "More", "items": ["allocate", "clone", "make_ping_key", "force_delete"]},
     )

@@ -7,7 +7,9 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.decorators import action, display
@@ -17,6 +19,7 @@ from bots.models import Bot
 from bots.rules.words import HealthStatus
 from clients.admin_base import BridgeAdmin, ago, confirmation
 from health.admin.badges import health_badge
+from health.admin.bot_page import health_page
 from health.rules.words import BADGES
 from health.selectors import bot_health
 from health.services.ask_check import await_check, request_check
@@ -71,3 +74,17 @@ class HealthOfBots(BridgeAdmin):
             request_check(scope=scope, bot_id=bot.id)
         messages.success(request, f"{len(rows)} checks asked for.")
         return None
+
+    @action(description="Health", icon="ecg_heart")
+    def health_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Why a bot carries its verdict, what would change it, and what came before."""
+        bot = self.get_object(request, object_id)
+        if bot is None or not self.has_view_permission(request, bot):
+            return HttpResponseRedirect(reverse("admin:bots_bot_changelist"))
+        context = self.admin_site.each_context(request) | {
+            "title": f"Health of {bot.name}",
+            "opts": self.opts,
+            "page": health_page(self.scope(request), bot, now=timezone.now()),
+            "back": self.page(object_id),
+        }
+        return TemplateResponse(request, "admin/bridge/bot_health.html", context)

@@ -13,9 +13,10 @@ from django.test import Client as HttpClient
 from django.urls import reverse
 from django.utils import timezone
 
+from alerts.models import Incident
 from bots.models import Bot, BotDeployment, BotHealth, BotRuntime, HummingbotCredential, HummingbotState
 from clients.models import ApiKey, AuditEntry, Client, Connector
-from health.models import BotHealthLog, CheckRequest
+from health.models import BotHealthLog, CheckRequest, HealthTransition, HeartbeatLog, UptimeDay
 from tests.fixtures import Cast
 
 PLANTED = ("secret-of-acme", "memo-of-acme", "key-of-acme-0123456789", "secret-of-globex", "gAAAAA")
@@ -189,3 +190,22 @@ def test_an_unknown_page_of_the_admin_is_a_page_and_elsewhere_json(database: Non
     page = http.get("/admin/no/such/page/")
     assert page.status_code == 404 and "There is no such page" in page.content.decode()
     assert http.get("/no/such/page").json()["code"] == "not_found"
+
+
+def test_a_bots_health_page_says_why_and_what_came_before(everything: HttpClient, cast: Cast) -> None:
+    now = timezone.now()
+    mine: dict[str, Any] = {"bot_id": cast.acme_bot, "client_id": cast.acme}
+    HealthTransition.objects.create(**mine, at=now, from_status="stale", to_status="stopped", reason="fell silent")
+    UptimeDay.objects.create(**mine, day=now.date(), healthy_s=5400, stopped_s=1800, counted_to=now)
+    HeartbeatLog.objects.create(**mine, received_at=now, kind="fail", exit_code=3, duration_ms=1500, run_id="run-7")
+    Incident.objects.create(
+        **mine,
+        kind="bot_health",
+        key=str(cast.acme_bot),
+        severity="critical",
+        title="It fell silent.",
+        raised_by="tests",
+    )
+    page = everything.get(reverse("admin:bots_bot_health_page", args=[cast.acme_bot])).content.decode()
+    for words in ("5 trades", "fell silent", "75.00 %", "run-7", "1.5 s", "It fell silent.", "healthy 90 min"):
+        assert words in page, words

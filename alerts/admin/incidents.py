@@ -1,7 +1,8 @@
-"""The page of incidents: what is wrong, since when, which rows, and taking it on or ending it."""
+"""The page of incidents: what is wrong, since when, which rows and bots, who was told, and what people do about it."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,16 +10,19 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from alerts.models import Incident
-from alerts.rules.words import Severity
+from alerts.admin.deliveries import DELIVERY_COLORS
+from alerts.models import Incident, IncidentBot, Snooze
+from alerts.rules.words import DeliveryStatus, Severity
 from alerts.services.incidents import acknowledge_incident, resolve_incident
+from alerts.services.silence import snooze_incident, wake_incident
 from clients.admin_audit import address_of
 from clients.admin_base import NOTHING, FactsAdmin, ago, badge, confirmation
 from ground.http import exact_json
@@ -28,8 +32,17 @@ NAMES = ("table", "id", "field", "expected", "found")
 STATES = {"open": "open", "acknowledged": "open, taken on", "resolved": "resolved"}
 
 
+MOST_BOTS = 100
+HOURS = {"1": "1 hour", "4": "4 hours", "8": "8 hours", "24": "1 day", "72": "3 days", "168": "1 week"}
+
+
 def severity_badge(severity: str) -> SafeString:
     return badge(severity, COLORS[Severity(severity)])
+
+
+def incident_link(incident: Incident) -> SafeString:
+    address = reverse("admin:alerts_incident_change", args=[incident.pk])
+    return format_html('<a class="bridge-link" href="{}">{}</a>', address, incident.title)
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -68,6 +81,11 @@ class ResolveForm(BaseDialogForm):
     )
 
 
+class SnoozeForm(BaseDialogForm):
+    hours = forms.ChoiceField(choices=list(HOURS.items()), initial="8", widget=UnfoldAdminSelectWidget, label="For")
+    reason = forms.CharField(max_length=300, required=False, widget=UnfoldAdminTextInputWidget, label="Why")
+
+
 @admin.register(Incident)
 class IncidentAdmin(FactsAdmin):
     list_display = ("level", "title", "kind", "owner", "state", "opened", "seen", "times_seen")
@@ -77,15 +95,19 @@ class IncidentAdmin(FactsAdmin):
     search_fields = ("title", "key__exact", "bot__name", "client__account_identifier")
     search_help_text = "words of the title, a bot's name or an account"
     ordering = ("-opened_at", "-id")
-    actions_row = ("acknowledge", "resolve")
-    actions_detail = ("acknowledge", "resolve")
+    actions_row = ("acknowledge", "snooze", "resolve")
+    actions_detail = ("acknowledge", "snooze", "wake", "resolve")
     fields = (
         "level",
         "title",
         "evidence",
         "client",
         "bot",
+        "touched_bots",
         "state",
+        "snoozed",
+        "history",
+        "messages",
         "kind",
         "key",
         "raised_by",
@@ -137,6 +159,82 @@ class IncidentAdmin(FactsAdmin):
             return said + format_html("<p>rows: {}</p>", _text(rows))
         return said + _table(rows) if rows else said
 
+    @display(description="bots")
+    def touched_bots(self, incident: Incident) -> SafeString | str:
+        """Those of an incident of many, each with a link; struck out once it is over for them."""
+        rows = list(
+            IncidentBot.objects.filter(incident=incident)
+            .select_related("bot__client")
+            .order_by("until_at", "bot__name")[: MOST_BOTS + 1]
+        )
+        if not rows:
+            return NOTHING
+        items = format_html_join("", "<li>{}</li>", ((_touched(row),) for row in rows[:MOST_BOTS]))
+        more = " and more" if len(rows) > MOST_BOTS else ""
+        return format_html('<ul class="bridge-list">{}</ul>{}', items, more)
+
+    @display(description="snoozed")
+    def snoozed(self, incident: Incident) -> SafeString | str:
+        row = Snooze.objects.filter(kind=incident.kind, key=incident.key, until_at__gt=timezone.now()).first()
+        if row is None:
+            return NOTHING
+        why = f": {row.reason}" if row.reason else ""
+        return format_html("{} until {:%Y-%m-%d %H:%M} UTC{}", row.snoozed_by, row.until_at, why)
+
+    @display(description="history")
+    def history(self, incident: Incident) -> SafeString | str:
+        rows = format_html_join(
+            "",
+            '<tr><td class="bridge-when">{:%Y-%m-%d %H:%M:%S}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>',
+            ((e.at, e.kind, severity_badge(e.severity), e.title, e.actor) for e in incident.events.all()),
+        )
+        return format_html('<table class="bridge-table"><tbody>{}</tbody></table>', rows) if rows else NOTHING
+
+    @display(description="who was told")
+    def messages(self, incident: Incident) -> SafeString | str:
+        found = incident.deliveries.select_related("channel").order_by("created_at")[:50]
+        rows = format_html_join(
+            "",
+            '<tr><td class="bridge-when">{:%Y-%m-%d %H:%M:%S}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>',
+            ((d.sent_at or d.created_at, d.channel.name, d.kind, _delivered(d.status), d.error or "") for d in found),
+        )
+        return format_html('<table class="bridge-table"><tbody>{}</tbody></table>', rows) if rows else "nobody yet"
+
+    @action(
+        description="Snooze",
+        icon="snooze",
+        permissions=["handle"],
+        dialog={
+            "title": "No messages about this for a while?",
+            "description": "Also when it is mended and breaks again meanwhile. The incident stays as it is.",
+            "form_class": SnoozeForm,
+            "form_submit_text": "Snooze",
+        },
+    )
+    def snooze(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        def call() -> str:
+            now, hours = timezone.now(), form.cleaned_data["hours"]
+            snooze_incident(
+                scope=self.scope(request), incident_id=UUID(object_id), until=now + timedelta(hours=int(hours)), now=now,
+                reason=form.cleaned_data["reason"],
+            )  # fmt: skip
+            return f"No messages about it for {HOURS[hours]}."
+
+        return self.act(request, call)
+
+    @action(
+        description="Wake",
+        icon="alarm_on",
+        permissions=["handle"],
+        dialog=confirmation("End the snooze?", "Messages that wait for it are looked at again.", "Wake"),
+    )
+    def wake(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        def call() -> str:
+            wake_incident(scope=self.scope(request), incident_id=UUID(object_id))
+            return "It is no longer snoozed."
+
+        return self.act(request, call)
+
     @action(
         description="Take on",
         icon="front_hand",
@@ -172,6 +270,17 @@ class IncidentAdmin(FactsAdmin):
             return "The incident is resolved."
 
         return self.act(request, call)
+
+
+def _touched(row: IncidentBot) -> SafeString:
+    address = reverse("admin:bots_bot_change", args=[row.bot_id])
+    text = f"{row.bot.name} of {row.bot.client.account_identifier}"
+    link = format_html('<a class="bridge-link" href="{}">{}</a>', address, text)
+    return format_html("<s>{}</s>", link) if row.until_at else link
+
+
+def _delivered(status: str) -> SafeString:
+    return badge(status, DELIVERY_COLORS[DeliveryStatus(status)])
 
 
 def _table(rows: list[dict[str, Any]]) -> SafeString:

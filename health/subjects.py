@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from bots.rules.words import DesiredStatus, HealthStatus, ReportedStatus, RuntimeKind
+from bots.rules.words import DesiredStatus, HealthStatus, ReportedStatus, RuntimeKind, RuntimeStatus
 from exchanges.names import Market, resolve
 from ground.encrypted import Sealed, Undecryptable
 from ground.sql import fetch_all
+from health.models import HealthSettings
 from health.rules.attribution import Rival
+from health.rules.cadence import learned_limits
 from health.rules.limits import limits_of_bot
 from health.rules.verdict import STOP_GRACE
 from health.selectors import thresholds
-from health.types import Heartbeat, Limits, Run, Standing
+from health.types import Heartbeat, Limits, Run, RuntimeSeen, Standing
 
 # An observation counts as seen running only if it is recent, and made well after a stop was asked for: for some time
 # after it, Hummingbot goes on saying that the bot runs.
@@ -39,7 +42,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One bot to look at. ``ledger_until``: its newest trade in the ledger."""
+    """One bot to look at. ``ledger_until``: its newest trade in the ledger; ``instance_name``: in Hummingbot."""
 
     bot_id: UUID
     client_id: UUID
@@ -55,20 +58,28 @@ class Subject:
     known_trade_at: datetime | None
     ledger_until: datetime | None
     rivals: tuple[Rival, ...]
+    runtime: RuntimeSeen | None = None
+    instance_name: str = ""
+    order_config: Mapping[str, str] = field(default_factory=dict)  # what its config says of its orders
 
 
 _SUBJECTS = f"""
     SELECT b.id, b.client_id, k.id AS connector_id, b.pair, b.connector_name, b.runtime_kind, b.desired_status,
            b.desired_at, b.desired_by, b.stale_minutes, b.stopped_minutes, b.config ->> 'client_order_id_prefix' AS order_prefix,
            k.api_key, k.api_secret, k.passphrase,
+           b.config ->> 'order_amount', b.config ->> 'leverage', b.config ->> 'side',
            h.status, h.message, h.status_updated_at, h.last_trade_at, h.last_heartbeat_at, h.heartbeat_status,
+           h.heartbeat_expires_at, h.heartbeat_detail,
            coalesce(h.confirmed_start_at, CASE WHEN d.confirmed_at >= b.desired_at THEN d.confirmed_at END),
-           CASE WHEN {SEEN_RUNNING} THEN r.observed_at END, s.last_trade_at
+           CASE WHEN {SEEN_RUNNING} THEN r.observed_at END, s.last_trade_at,
+           r.status, r.explanation, r.observed_at, r.changed_at, r.performance_at, r.error_lines::text, r.errors_at,
+           r.instance_name, CASE WHEN c.is_enough THEN c.profile::text END
       FROM bots b
       JOIN bot_health h ON h.bot_id = b.id
       LEFT JOIN connectors k ON k.id = b.connector_id AND k.retired_at IS NULL
       LEFT JOIN bot_runtime r ON r.bot_id = b.id
       LEFT JOIN bot_stats s ON s.bot_id = b.id
+      LEFT JOIN bot_cadences c ON c.bot_id = b.id
       LEFT JOIN LATERAL (
         SELECT x.confirmed_at FROM bot_deployments x WHERE x.bot_id = b.id ORDER BY x.sequence DESC LIMIT 1
       ) d ON b.runtime_kind = 'hummingbot'
@@ -112,15 +123,29 @@ class _Row(NamedTuple):
     api_key: str | None
     api_secret: str | None
     passphrase: str | None
+    order_amount: str | None
+    leverage: str | None
+    side: str | None
     status: str
     message: str
     status_updated_at: datetime
     last_trade_at: datetime | None
     last_heartbeat_at: datetime | None
     heartbeat_status: str
+    heartbeat_expires_at: datetime | None
+    heartbeat_detail: str
     confirmed_at: datetime | None
     seen_running_at: datetime | None
     ledger_until: datetime | None
+    runtime_status: str | None
+    explanation: str | None
+    observed_at: datetime | None
+    changed_at: datetime | None
+    figures_changed_at: datetime | None
+    error_lines: str | None
+    errors_at: datetime | None
+    instance_name: str | None
+    profile: str | None
 
 
 class _RivalRow(NamedTuple):
@@ -142,8 +167,23 @@ class _RivalRow(NamedTuple):
 def subjects(bot_ids: Sequence[UUID], *, now: datetime) -> list[Subject]:
     """The bots of these ids that exist and may be looked at. Call within a scope that sees every tenant."""
     params = {"ids": list(bot_ids), "now": now, "stop_grace": STOP_GRACE}
-    rivals, limits = _rivals(params), thresholds()
-    return [_subject(_Row(*row), rivals=rivals, limits=limits) for row in fetch_all(_SUBJECTS, params)]
+    rivals, limits, learning = _rivals(params), thresholds(), HealthSettings.objects.first() or HealthSettings()
+    found = (_Row(*row) for row in fetch_all(_SUBJECTS, params))
+    return [_subject(row, rivals=rivals, limits=_limits(row, limits, learning, now=now)) for row in found]
+
+
+def _limits(row: _Row, limits: Limits, learning: HealthSettings, *, now: datetime) -> Limits:
+    """The bot's own, else what was learned of it, else ``limits``."""
+    learned = None
+    if learning.learns_cadence and row.profile:
+        began = (row.last_trade_at, row.confirmed_at)
+        learned = learned_limits(
+            json.loads(row.profile),
+            last_trade_at=max((at for at in began if at), default=None),
+            now=now,
+            days_between_false_alarms=learning.days_between_false_alarms,
+        )
+    return limits_of_bot(limits, stale_minutes=row.stale_minutes, stopped_minutes=row.stopped_minutes, learned=learned)
 
 
 def _subject(row: _Row, *, rivals: dict[UUID, list[Rival]], limits: Limits) -> Subject:
@@ -162,7 +202,7 @@ def _subject(row: _Row, *, rivals: dict[UUID, list[Rival]], limits: Limits) -> S
         pair=row.pair,
         market=resolve(row.connector_name),
         run=run,
-        limits=limits_of_bot(limits, stale_minutes=row.stale_minutes, stopped_minutes=row.stopped_minutes),
+        limits=limits,
         standing=Standing(HealthStatus(row.status), row.message, row.status_updated_at),
         order_prefix=row.order_prefix or "",
         keys=_keys(row),
@@ -170,6 +210,27 @@ def _subject(row: _Row, *, rivals: dict[UUID, list[Rival]], limits: Limits) -> S
         known_trade_at=row.last_trade_at,
         ledger_until=row.ledger_until,
         rivals=tuple(rivals[row.bot_id]),
+        runtime=_runtime(row),
+        instance_name=row.instance_name or "",
+        order_config={name: value for name in _ORDER_WORDS if (value := getattr(row, name)) is not None},
+    )
+
+
+_ORDER_WORDS = ("order_amount", "leverage", "side")
+
+
+def _runtime(row: _Row) -> RuntimeSeen | None:
+    if row.runtime_kind != RuntimeKind.HUMMINGBOT or row.runtime_status is None or row.observed_at is None:
+        return None
+    lines = json.loads(row.error_lines or "[]")
+    return RuntimeSeen(
+        RuntimeStatus(row.runtime_status),
+        row.explanation or "",
+        row.observed_at,
+        row.changed_at,
+        row.figures_changed_at,
+        tuple(str(line) for line in lines),
+        row.errors_at,
     )
 
 
@@ -182,7 +243,8 @@ def _keys(row: _Row) -> Keys | None:
 def _heartbeat(row: _Row) -> Heartbeat | None:
     if row.last_heartbeat_at is None or row.heartbeat_status not in list(ReportedStatus):
         return None
-    return Heartbeat(ReportedStatus(row.heartbeat_status), row.last_heartbeat_at)
+    word = ReportedStatus(row.heartbeat_status)
+    return Heartbeat(word, row.last_heartbeat_at, row.heartbeat_expires_at, row.heartbeat_detail)
 
 
 def _rivals(params: dict[str, Any]) -> dict[UUID, list[Rival]]:

@@ -11,10 +11,12 @@ from celery.signals import worker_init
 from django.conf import settings
 from django.utils import timezone
 
+from bots.gateways.connect import configured_gateway
 from ground.scope import system_scope
-from health.services import ask_check, run_checks
-from health.services.gather_trades import Gateways
+from health.services import ask_check, run_checks, watch
+from health.services.gather_keys import Gateways
 
+HEALTH = system_scope("health")
 EXPIRES_S = 300  # older than this, the bots are due again anyway
 
 
@@ -38,15 +40,25 @@ def gateways() -> Gateways:
 def start_due_checks() -> None:
     """Every tick: one task per exchange for the bots that are due, and a nudge for requests that lost theirs."""
     now = timezone.now()
-    for exchange, bot_ids in run_checks.claim_due_bots(now=now).items():
-        check_exchange.apply_async(args=[exchange, [str(bot_id) for bot_id in bot_ids]], expires=EXPIRES_S)
+    watch.before_tick(scope=HEALTH, now=now)
+    for exchange, claim in run_checks.claim_due_bots(now=now).items():
+        args = [exchange, [str(bot_id) for bot_id in claim.bot_ids], claim.late_s]
+        check_exchange.apply_async(args=args, expires=EXPIRES_S)
     ask_check.nudge_lost_requests(now=now)
 
 
 @shared_task(name="health.check_exchange")
-def check_exchange(exchange: str, bot_ids: list[str]) -> None:
-    """Check these bots, all of one exchange."""
-    run_checks.check_bots(bot_ids=[UUID(i) for i in bot_ids], gateways=gateways(), clock=timezone.now)
+def check_exchange(exchange: str, bot_ids: list[str], late_s: float = 0.0) -> None:
+    """Check these bots, all of one exchange; ``late_s`` is by how much the latest of them was overdue when claimed."""
+    started_at = timezone.now()
+    written = run_checks.check_bots(
+        bot_ids=[UUID(i) for i in bot_ids], gateways=gateways(), clock=timezone.now, histories=configured_gateway()
+    )
+    finished_at = timezone.now()
+    watch.after_round(
+        scope=HEALTH, exchange=exchange, started_at=started_at, finished_at=finished_at, bots=len(bot_ids),
+        written=len(written), late_s=late_s, now=finished_at,
+    )  # fmt: skip
 
 
 @shared_task(name=ask_check.CHECK_NOW)
@@ -57,7 +69,13 @@ def check_now(request_id: str) -> None:
         return
     requests, bot_id = [request for request, _ in claimed], claimed[0][1]
     try:
-        run_checks.check_bots(bot_ids=[bot_id], gateways=gateways(), clock=timezone.now, waits_for_keys=False)
+        run_checks.check_bots(
+            bot_ids=[bot_id],
+            gateways=gateways(),
+            clock=timezone.now,
+            is_scheduled=False,
+            budget_s=run_checks.ASKED_BUDGET_S,
+        )
     except Exception:
         sentence = "The check broke; the worker's log says why."
         ask_check.finish_requests(request_ids=requests, now=timezone.now(), error=sentence)

@@ -10,7 +10,7 @@ from structlog import get_logger
 
 from exchanges.types import Trade
 from ground.scope import Scope, system_scope
-from health.services.gather_trades import Gathered
+from health.services.gather_evidence import Gathered
 from health.subjects import Subject
 from health.types import TradesOutcome
 from ledger.selectors.known import known_exchange_trades

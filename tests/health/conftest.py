@@ -60,8 +60,13 @@ class Monitor:
         self.sandbox.add_trade(exchange, pair, key, age_s=minutes_ago * 60, **more)
 
     def check(self, *bot_ids: UUID, clock: Callable[[], datetime] = timezone.now) -> BotHealth:
-        """One check of these bots; gives the health row of the first."""
+        """One check of these bots, as the schedule makes it; gives the health row of the first."""
         check_bots(bot_ids=bot_ids, gateways=self.gateways, clock=clock)
+        return health_of(bot_ids[0])
+
+    def ask(self, *bot_ids: UUID) -> BotHealth:
+        """The same as a person asks for it: open circuits do not matter."""
+        check_bots(bot_ids=bot_ids, gateways=self.gateways, clock=timezone.now, is_scheduled=False)
         return health_of(bot_ids[0])
 
 

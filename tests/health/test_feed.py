@@ -79,7 +79,7 @@ def test_tells_nothing_of_a_day_of_which_trades_may_be_missing(monitor: Monitor)
     bot = monitor.running_bot()
     monitor.check(bot)
     assert day_of(bot) == (0, 0, Decimal(0))
-    for n in range(60):
+    for n in range(130):
         monitor.traded(1 + n / 100)
     monitor.check(bot)
     assert day_of(bot) == (None, None, None)

@@ -1,0 +1,202 @@
+"""The circuits of one round of checks: read before it, minded by all of its threads, stored after it in one statement."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Collection, Iterable
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from exchanges.names import resolve
+from ground.http import exact_json
+from ground.scope import system_scope
+from ground.sql import fetch_all, run
+from health.rules import circuits as rule
+from health.rules.circuits import Admission, Circuit, Failure
+from health.rules.words import CircuitState
+
+CIRCUITS = system_scope("health")
+SPREAD = timedelta(seconds=60)  # over which the bots of an exchange that answers again are looked at
+OF_EXCHANGE = ""  # the fingerprint of a circuit that is no key's
+
+_COLUMNS = "exchange, fingerprint, state, reason, failures, opened_at, retry_at, last_ok_at, last_failed_at"
+_LOAD = f"""
+    SELECT {_COLUMNS} FROM exchange_circuits
+     WHERE exchange = ANY(%(exchanges)s) AND (fingerprint = '' OR fingerprint = ANY(%(fingerprints)s))
+"""  # noqa: S608 - made of constants
+# Of many workers that see a wait end, one tries.
+_CLAIM_TRY = """
+    UPDATE exchange_circuits SET state = 'half_open', retry_at = %(until)s, updated_at = %(now)s
+     WHERE exchange = %(exchange)s AND fingerprint = %(fingerprint)s AND state = %(state)s
+       AND retry_at IS NOT DISTINCT FROM %(retry_at)s
+"""
+# Two rounds may tell of one exchange at once: calls add up, and of the rest the later word stands.
+_STORE = """
+    INSERT INTO exchange_circuits AS c (exchange, fingerprint, state, reason, failures, opened_at, retry_at, last_ok_at,
+                                        last_failed_at, calls, errors, updated_at)
+    SELECT x.*, %(now)s FROM jsonb_to_recordset(%(rows)s::jsonb) AS x(
+        exchange text, fingerprint text, state text, reason text, failures int, opened_at timestamptz,
+        retry_at timestamptz, last_ok_at timestamptz, last_failed_at timestamptz, calls bigint, errors bigint)
+     ORDER BY x.exchange, x.fingerprint
+    ON CONFLICT (exchange, fingerprint) DO UPDATE SET
+        (state, reason, failures, opened_at, retry_at) = (
+            SELECT n.state, n.reason, n.failures, n.opened_at, n.retry_at
+              FROM (VALUES (excluded.state, excluded.reason, excluded.failures, excluded.opened_at, excluded.retry_at,
+                            greatest(excluded.last_ok_at, excluded.last_failed_at), 1),
+                           (c.state, c.reason, c.failures, c.opened_at, c.retry_at,
+                            greatest(c.last_ok_at, c.last_failed_at), 2))
+                   AS n(state, reason, failures, opened_at, retry_at, told_at, place)
+             ORDER BY n.told_at DESC NULLS LAST, n.place LIMIT 1),
+        last_ok_at = greatest(c.last_ok_at, excluded.last_ok_at),
+        last_failed_at = greatest(c.last_failed_at, excluded.last_failed_at),
+        calls = c.calls + excluded.calls, errors = c.errors + excluded.errors, updated_at = excluded.updated_at
+"""
+
+
+# In an order of their own, so that all keys have a part of each moment.
+_SPREAD = """
+    WITH again AS MATERIALIZED (
+        SELECT h.bot_id, %(now)s + %(over)s * (row_number() OVER (ORDER BY hashtext(h.bot_id::text)) - 1)
+               / greatest(1, count(*) OVER ()) AS at
+          FROM bot_health h JOIN bots b ON b.id = h.bot_id
+         WHERE b.connector_name = ANY(%(names)s) AND b.retired_at IS NULL AND b.desired_status = 'running'
+    ), locked AS MATERIALIZED (
+        SELECT h.bot_id, a.at FROM bot_health h JOIN again a ON a.bot_id = h.bot_id WHERE h.due_at > a.at
+         ORDER BY h.bot_id FOR NO KEY UPDATE OF h
+    )
+    UPDATE bot_health h SET due_at = l.at FROM locked l WHERE l.bot_id = h.bot_id
+"""
+
+
+class Breaker:
+    """The circuits of one exchange and its keys during one round. Its methods may be called from many threads."""
+
+    def __init__(self, exchange: str, circuits: Iterable[Circuit] = (), *, is_minded: bool = True) -> None:
+        """``is_minded`` False: a person asked, so that no open circuit keeps a call back; what is met still counts."""
+        self.exchange = exchange
+        self._lock = threading.Lock()
+        self._is_minded = is_minded
+        self._at_first = {circuit.fingerprint: circuit for circuit in circuits}
+        self._now = dict(self._at_first)
+        self._ours: set[str] = set()  # open circuits that this round may try
+
+    def of_exchange(self) -> Circuit:
+        return self._circuit(OF_EXCHANGE)
+
+    def of_key(self, fingerprint: str) -> Circuit:
+        return self._circuit(fingerprint)
+
+    def due_tries(self, *, now: datetime) -> list[Circuit]:
+        """The open circuits whose wait is over."""
+        known = self._now.values()
+        return [one for one in known if self._is_minded and rule.admission(one, now=now) == Admission.TRY]
+
+    def take_try(self, circuit: Circuit) -> None:
+        """This round tries ``circuit``, which says so."""
+        self._now[circuit.fingerprint] = self._at_first[circuit.fingerprint] = circuit
+        self._ours.add(circuit.fingerprint)
+
+    @property
+    def tries_exchange(self) -> bool:
+        """Whether one call alone is to find out first if the exchange answers again."""
+        return OF_EXCHANGE in self._ours
+
+    def shut(self, fingerprint: str) -> Circuit | None:
+        """The circuit that keeps a call of this key back, or None."""
+        for circuit in (self.of_exchange(), self.of_key(fingerprint)):
+            may_try = circuit.state == CircuitState.HALF_OPEN and circuit.fingerprint in self._ours
+            if self._is_minded and circuit.state != CircuitState.CLOSED and not may_try:
+                return circuit
+        return None
+
+    def is_calm(self, fingerprint: str) -> bool:
+        """Whether nothing failed lately: only then is a failed call worth a second one at once."""
+        return self._is_minded and self.of_exchange().failures == 0 and self.of_key(fingerprint).failures == 0
+
+    def answered(self, fingerprint: str, *, now: datetime, is_of_key: bool = True) -> None:
+        """An answer came; ``is_of_key`` False: it proves that the exchange is there, and nothing of the key."""
+        with self._lock:
+            for one in [OF_EXCHANGE, fingerprint][: 2 if is_of_key else 1]:
+                self._now[one] = rule.succeeded(self._circuit(one), now=now)
+
+    def failed(
+        self, fingerprint: str, failure: Failure, *, reason: str, now: datetime, retry_after_s: float | None = None
+    ) -> None:
+        """A call of this key failed. That no answer came is the exchange's failure too."""
+        with self._lock:
+            for one in [fingerprint, OF_EXCHANGE][: 2 if failure == Failure.UNAVAILABLE else 1]:
+                self._now[one] = rule.failed(
+                    self._circuit(one), failure=failure, reason=reason, now=now, luck=random.random(),
+                    retry_after_s=retry_after_s,
+                )  # fmt: skip
+
+    def changed(self) -> list[Circuit]:
+        """What is to be stored."""
+        return [one for print_, one in self._now.items() if one != self._at_first.get(print_)]
+
+    def has_closed(self) -> bool:
+        """Whether the exchange was away when the round began, and answered in it."""
+        before = self._at_first.get(OF_EXCHANGE)
+        return bool(before and before.state != CircuitState.CLOSED and self.of_exchange().state == CircuitState.CLOSED)
+
+    def _circuit(self, fingerprint: str) -> Circuit:
+        return self._now.get(fingerprint) or Circuit(self.exchange, fingerprint)
+
+
+def open_breakers(keys: Collection[tuple[str, str]], *, now: datetime, is_minded: bool = True) -> dict[str, Breaker]:
+    """By exchange, the breaker of these keys ``(exchange, fingerprint)``, with the tries that are this round's to make."""
+    exchanges = sorted({exchange for exchange, _ in keys})
+    if not exchanges:
+        return {}
+    params = {"exchanges": exchanges, "fingerprints": sorted({fingerprint for _, fingerprint in keys})}
+    with CIRCUITS.transaction():
+        found = [_read(row) for row in fetch_all(_LOAD, params)]
+        breakers = {
+            exchange: Breaker(exchange, [one for one in found if one.exchange == exchange], is_minded=is_minded)
+            for exchange in exchanges
+        }
+        for breaker in breakers.values():
+            _claim_tries(breaker, now=now)
+    return breakers
+
+
+def store_circuits(breakers: Collection[Breaker], *, now: datetime) -> None:
+    """Store what was met. An exchange that answers again has its bots looked at over the next minute."""
+    rows = [asdict(circuit) for breaker in breakers for circuit in breaker.changed()]
+    if not rows:
+        return
+    with CIRCUITS.transaction():
+        run(_STORE, {"rows": exact_json(rows), "now": now})
+    for breaker in breakers:
+        if breaker.has_closed():
+            look_again_spread(exchange=breaker.exchange, now=now)
+
+
+def look_again_spread(*, exchange: str, now: datetime, over: timedelta = SPREAD) -> int:
+    """Make the bots of an exchange due, one after the other over ``over``; says how many are due sooner than before."""
+    with CIRCUITS.transaction():
+        names = [name for (name,) in fetch_all("SELECT DISTINCT connector_name FROM bots WHERE retired_at IS NULL")]
+        ours = [name for name in names if resolve(name).exchange == exchange]
+        return run(_SPREAD, {"names": ours, "now": now, "over": over})
+
+
+def _claim_tries(breaker: Breaker, *, now: datetime) -> None:
+    for circuit in breaker.due_tries(now=now):
+        taken = rule.trying(circuit, now=now)
+        params = {
+            "exchange": circuit.exchange,
+            "fingerprint": circuit.fingerprint,
+            "state": str(circuit.state),
+            "retry_at": circuit.retry_at,
+            "until": taken.retry_at,
+            "now": now,
+        }
+        if run(_CLAIM_TRY, params):
+            breaker.take_try(taken)
+
+
+def _read(row: tuple[Any, ...]) -> Circuit:
+    exchange, fingerprint, state, *rest = row
+    return Circuit(exchange, fingerprint, CircuitState(state), *rest)

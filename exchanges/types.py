@@ -41,6 +41,32 @@ class Trade:
 
 
 @dataclass(frozen=True, slots=True)
+class TradePage:
+    """Own trades of one pair between two moments, and what of the time between was not read yet.
+
+    Every own trade between the moments that were asked for is here, was given by an earlier page, or lies in ``rest``.
+    """
+
+    trades: tuple[Trade, ...]  # newest first
+    rest: tuple[datetime, datetime] | None  # what to ask for next, from and until; None: everything was read
+    note: str = ""  # one sentence, where a part can never be read: the exchange keeps no older trades
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOrder:
+    """One of our orders that waits in the book."""
+
+    order_id: str
+    client_order_id: str | None
+    symbol: str
+    side: Side
+    price: Decimal | None  # quote per base; None: it has none, such as a market order that waits for a trigger
+    quantity: Decimal | None  # base, also where the exchange counts contracts; None: it cannot be told
+    filled: Decimal | None  # base
+    placed_at: datetime | None  # aware, UTC, by the exchange's clock; None: it does not say
+
+
+@dataclass(frozen=True, slots=True)
 class Ticker:
     """What a market shows at one moment. What the exchange does not say is None, never 0."""
 

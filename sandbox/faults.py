@@ -21,7 +21,9 @@ HTTP_FAULTS = {
     "drop": "the connection is closed without an answer, and nothing was done",
     "lost_answer": "the request is carried out, then the connection is closed without an answer",
 }
-EXCHANGE_FAULTS = {"clock_skew": "the exchange's clock runs `skew_ms` (default 60000) ahead of ours"}
+EXCHANGE_FAULTS = {
+    "clock_skew": "the exchange's clock runs `skew_ms` (default 60000) ahead of ours, also in what it says of trades"
+}
 KEY_FAULTS = {"revoked": "the exchange refuses the key, and bots that use it stop trading"}
 HUMMINGBOT_FAULTS = {
     "broker_down": "no MQTT message arrives any more; the API still says connected",

@@ -1,34 +1,34 @@
-"""What an exchange says about one of our keys: its latest own trades, a ticker, its balances.
+"""What an exchange says about one of our keys: its own trades and open orders, its balances, a ticker, the time.
 
 Every answer is believed only if it could be read; everything else is an error of ``ground.errors``: Unavailable (no
 readable answer), RateLimited, BadCredentials (a person must act), Rejected (understood and refused), and by design
-NotCarried, CannotReadTrades, UnknownMarket. Nothing is retried and nothing is sent inside a transaction.
+NotCarried, CannotReadTrades, UnknownMarket. Nothing is sent inside a transaction, and nothing is retried, but for one
+case: a request refused for its time is signed once more after the exchange was asked for its own.
 """
 
 from __future__ import annotations
 
-import functools
 import threading
-from collections.abc import Callable
-from typing import Any, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from exchanges.carried import CARRIED
-from exchanges.gateways import accounts, client, emptiness, errors, markets, parsing
+from exchanges.gateways import accounts, client, errors, markets, parsing
+from exchanges.gateways.clock import ExchangeClock
 from exchanges.gateways.errors import CannotReadTrades, MissingCredentials, NotCarried, UnknownMarket
-from exchanges.gateways.wire import Wire, quiet_logs
+from exchanges.gateways.limiter import Limiter
+from exchanges.gateways.own_trades import OwnTradesReader, is_empty_list
+from exchanges.gateways.turns import Turns
 from exchanges.names import resolve
+from exchanges.paging import rest_of, within_reach
 from exchanges.symbols import normalize
-from exchanges.types import Balance, Credentials, MarketType, Ticker, Trade
-from ground.errors import BadCredentials, GatewayError, Rejected
+from exchanges.types import Balance, Credentials, MarketType, OpenOrder, Ticker, Trade, TradePage
+from ground.errors import BadCredentials
 from ground.scope import assert_no_transaction
-
-T = TypeVar("T")
 
 DEFAULT_TIMEOUT_S = 8.0
 MAX_TRADES = 100
-
-# What ccxt's parsers raise when they stumble over a shape they did not expect.
-SHAPE_ERRORS = (TypeError, KeyError, ValueError, IndexError, AttributeError, ArithmeticError, RecursionError)
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def preload() -> None:
@@ -36,7 +36,7 @@ def preload() -> None:
     client.ccxt_module()
 
 
-class ExchangeGateway:
+class ExchangeGateway(OwnTradesReader):
     """One key at one exchange. Its calls run one after the other, whichever thread makes them."""
 
     def __init__(
@@ -48,6 +48,8 @@ class ExchangeGateway:
         base_url: str | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         markets: markets.MarketTable | None = None,
+        clock: ExchangeClock | None = None,
+        limiter: Limiter | None = None,
     ) -> None:
         about = resolve(exchange_id)
         self.exchange = exchange_id
@@ -62,20 +64,57 @@ class ExchangeGateway:
         self._base_url = base_url
         self._timeout_s = timeout_s
         self._markets = markets if markets is not None else _new_table()
+        self._clock = clock or ExchangeClock()
+        self._limiter = limiter
         self._lock = threading.RLock()
         self._client = self._build(credentials)
         self._knows_account_kind = exchange_id not in accounts.QUESTIONS
 
-    def fetch_own_trades(self, symbol: str, limit: int = 50) -> list[Trade]:
-        """The latest executions of this key in one pair, newest first; empty only if the exchange said so."""
+    def fetch_own_trades(self, symbol: str, limit: int = 50, since: datetime | None = None) -> list[Trade]:
+        """The latest executions of this key in one pair, newest first; empty only if the exchange said so.
+
+        ``since`` leaves older ones out; for everything since a moment, see ``fetch_trade_page``. Funding payments and
+        the like, which some exchanges list among executions, are left out.
+        """
         limit = max(1, min(limit, MAX_TRADES))
         with self._lock:
             self._require_trades()
             market = self._market(symbol)
-            rows = self._rows_of_any_account_kind(market, limit)
+            rows = self._latest_rows(market, limit)
+        trades = self._trades(rows, market, symbol)[:limit]
+        return [trade for trade in trades if since is None or trade.executed_at >= since]
+
+    def fetch_trade_page(self, symbol: str, *, since: datetime, until: datetime) -> TradePage:
+        """Own trades of a part of the time between, and which part is left: ask again for ``rest`` until there is none.
+
+        Moments are the exchange's own (aware, both ends inclusive); pages may overlap. Usually one call.
+        """
+        with self._lock:
+            self._require_trades()
+            market = self._market(symbol)
+            oldest = within_reach(self._habit(), since, now=datetime.now(UTC))
+            note = (
+                "" if oldest <= since else f"{self.title} gives no own trades from before {oldest:%Y-%m-%d %H:%M} UTC."
+            )
+            if oldest > until:
+                return TradePage((), None, note)
+            rows, read = self._page_rows(market, oldest, until)
+        trades = self._trades(rows, market, symbol)
+        wanted = tuple(trade for trade in trades if oldest <= trade.executed_at <= until)
+        return TradePage(wanted, rest_of((oldest, until), read), note)
+
+    def fetch_open_orders(self, symbol: str) -> list[OpenOrder]:
+        """This key's orders in the book of one pair, newest first; empty only if the exchange said so.
+
+        Whose they are, only the client order id can tell: another bot, or a person, may use the same key.
+        """
+        with self._lock:
+            self._require_credentials()
+            market = self._market(symbol)
+            rows = self._of_any_account_kind(lambda: self._order_rows(market))
         pair = normalize(symbol)
-        trades = self._read(lambda: [parsing.trade(row, market, pair) for row in rows])
-        return sorted(trades, key=lambda trade: (trade.executed_at, trade.exchange_trade_id), reverse=True)[:limit]
+        orders = self._read(lambda: [parsing.order(row, market, pair) for row in rows if parsing.is_in_book(row)])
+        return sorted(orders, key=lambda order: (order.placed_at or _LONG_AGO, order.order_id), reverse=True)
 
     def fetch_ticker(self, symbol: str) -> Ticker:
         """What the market shows now. Needs no key."""
@@ -92,8 +131,17 @@ class ExchangeGateway:
         with self._lock:
             self._require_credentials()
             self._share_markets()
-            unified = self._ask(lambda: self._client.fetch_balance(params), is_empty=_has_no_currency)
+            unified = self._ask_signed(lambda: self._client.fetch_balance(params), is_empty=_has_no_currency)
         return self._read(lambda: parsing.balances(unified))
+
+    def measure_clock(self) -> timedelta | None:
+        """Asks the exchange for its time and signs by it from now on, with every key of this process.
+
+        Gives by how much its clock is ahead of ours (negative: behind), right to half the time the answer took; None
+        where the exchange tells its time to nobody.
+        """
+        with self._lock:
+            return self._measure_clock()
 
     def load_markets(self) -> None:
         """Loads the markets now, if nobody has yet: worth doing once before many keys of one exchange start."""
@@ -145,141 +193,32 @@ class ExchangeGateway:
             words = " and ".join(_WORDS.get(name, name) for name in missing)
             raise MissingCredentials(f"{self.title} also asks for the {words} of the key.", system=self.exchange)
 
-    def _rows_of_any_account_kind(self, market: dict[str, Any], limit: int) -> list[dict[str, Any]]:
-        """Asks the plain way; where that finds nothing or is refused, finds out whether the trades are elsewhere."""
-        refusal: Rejected | None = None
-        rows: list[dict[str, Any]] = []
-        try:
-            rows = self._own_rows(market, limit)
-        except Rejected as error:
-            refusal = error
-        if not rows and not self._knows_account_kind and self._keeps_trades_elsewhere():
-            return self._own_rows(market, limit)
-        if refusal is not None:
-            raise refusal
-        return rows
+    def _trades(self, rows: list[dict[str, Any]], market: dict[str, Any], symbol: str) -> list[Trade]:
+        """Newest first."""
+        pair = normalize(symbol)
+        trades = self._read(lambda: [parsing.trade(row, market, pair) for row in rows])
+        return sorted(trades, key=lambda trade: (trade.executed_at, trade.exchange_trade_id), reverse=True)
 
-    def _own_rows(self, market: dict[str, Any], limit: int) -> list[dict[str, Any]]:
-        rows = self._ask(lambda: self._client.fetch_my_trades(market["symbol"], None, limit), is_empty=_is_empty)
+    def _order_rows(self, market: dict[str, Any]) -> list[dict[str, Any]]:
+        rows = self._ask_signed(lambda: self._client.fetch_open_orders(market["symbol"]), is_empty=is_empty_list)
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise errors.unreadable(self.exchange, self.title, "no list of trades")
-        own = [row for row in rows if self._is_of(row, market)]
-        if rows and not own and not any(self._names_known_market(row) for row in rows):
-            raise errors.unreadable(self.exchange, self.title, "trades of a market that cannot be told")
-        return own
+            raise errors.unreadable(self.exchange, self.title, "no list of orders")
+        return [row for row in rows if row.get("symbol") in (None, market["symbol"])]
 
-    def _is_of(self, row: dict[str, Any], market: dict[str, Any]) -> bool:
-        """Whether the row itself says so: ccxt takes a row of a market it does not know for one of the market asked."""
-        named = self._named_market(row)
-        if row.get("symbol") not in (None, market["symbol"]):
-            return False
-        known = self._client.markets.get(named)
-        return named is None or named == market["symbol"] or (known is not None and known["id"] == market["id"])
-
-    def _names_known_market(self, row: dict[str, Any]) -> bool:
-        return self._named_market(row) in self._client.markets
-
-    def _named_market(self, row: dict[str, Any]) -> str | None:
-        info = row.get("info")
-        if not isinstance(info, dict):
-            return None
-        try:
-            named = self._client.parse_trade(dict(info)).get("symbol")
-        except (*SHAPE_ERRORS, client.ccxt_module().BaseError):
-            return None  # some parsers need the market: then the row cannot be asked
-        return named if isinstance(named, str) else None
-
-    def _keeps_trades_elsewhere(self) -> bool:
-        """Asks, once per key, whether this account is of the kind whose trades another call gives."""
-        for question in accounts.QUESTIONS[self.exchange]:
-            try:
-                is_elsewhere = self._ask(functools.partial(question, self._client), is_tolerant=True)
-            except GatewayError:
-                accounts.reset(self._client)
-                raise
-            if is_elsewhere:
-                self._knows_account_kind = True
-                return True
-            accounts.reset(self._client)
-        self._knows_account_kind = True
-        return False
-
-    # One outside call
-
-    def _ask(
-        self,
-        call: Callable[[], T],
-        *,
-        of: Any = None,
-        is_empty: Callable[[Any], bool] | None = None,
-        is_tolerant: bool = False,
-    ) -> T:
-        """Makes one operation of ccxt's, within one deadline, and raises only our own errors.
-
-        ``is_empty`` marks results that need proof (see ``emptiness``); a tolerant question takes a refusal for a no.
-        """
-        assert_no_transaction()
-        quiet_logs()
-        wire = (of or self._client)._wire
-        wire.begin()
-        problem: GatewayError | None = None
-        result: Any = None
-        try:
-            result = call()
-        except (client.ccxt_module().BaseError, *SHAPE_ERRORS) as error:
-            problem = self._translate(error, wire.heard)
-        if is_tolerant:
-            result, problem = self._tolerated(wire, result, problem)
-        elif problem is None and is_empty is not None and is_empty(result) and not self._is_honest(call):
-            problem = errors.unreadable(self.exchange, self.title, "nothing where the data should be")
-        wire.begin()  # lets go of the answers
-        if problem is not None:
-            raise problem  # outside the except block: ccxt's error, with its signed address, is not chained to it
-        return result  # type: ignore[no-any-return]
-
-    def _tolerated(self, wire: Wire, result: Any, problem: GatewayError | None) -> tuple[Any, GatewayError | None]:
-        """A refusal is a no. An error that brought no answer is none, also where ccxt swallowed it."""
-        lost = [failure for failure in wire.failures if _is_no_answer(failure[1])]
-        if lost:
-            return None, self._translate(*lost[-1])
-        return (False if problem else result), None
-
-    def _is_honest(self, call: Callable[[], Any]) -> bool:
-        """Whether an empty result means that there is nothing."""
-        wire, limiter = self._client._wire, self._client.enableRateLimit
-        if wire.rows_of_known_markets:
-            return True
-
-        def read_again(answers: list[Any]) -> None:
-            wire.replay = list(answers)
-            try:
-                call()
-            except (client.ccxt_module().BaseError, *SHAPE_ERRORS):
-                pass  # a mark is no row: stumbling over it is one way of having seen it
-
-        self._client.enableRateLimit = False
-        try:
-            return emptiness.is_honest(list(wire.answers), read_again)
-        finally:
-            wire.replay = None
-            self._client.enableRateLimit = limiter
-
-    def _translate(self, error: BaseException, heard: errors.Heard) -> GatewayError:
-        return errors.translate(error, heard, exchange=self.exchange, title=self.title)
-
-    def _read(self, parse: Callable[[], T]) -> T:
-        why = ""
-        try:
-            return parse()
-        except parsing.Unreadable as error:
-            why = str(error)
-        except SHAPE_ERRORS as error:
-            why = type(error).__name__
-        raise errors.unreadable(self.exchange, self.title, why)
+    # Building
 
     def _build(self, credentials: Credentials | None) -> Any:
+        turns = None
+        if self._limiter is not None:
+            turns = Turns(self._limiter, self.exchange, self.title, credentials.fingerprint if credentials else "")
         return client.build(
-            self.exchange, self.market_type, credentials, base_url=self._base_url, timeout_s=self._timeout_s
+            self.exchange,
+            self.market_type,
+            credentials,
+            base_url=self._base_url,
+            timeout_s=self._timeout_s,
+            clock=self._clock,
+            turns=turns,
         )
 
 
@@ -295,23 +234,10 @@ _WORDS = {
     "login": "login",
 }
 
-_SERVER_ERROR = 500
-_TOO_MANY = 429
-
 
 def _new_table() -> markets.MarketTable:
     return markets.MarketTable()
 
 
-def _is_empty(rows: Any) -> bool:
-    return isinstance(rows, list) and not rows
-
-
 def _has_no_currency(unified: Any) -> bool:
     return isinstance(unified, dict) and not unified.get("total")
-
-
-def _is_no_answer(heard: errors.Heard) -> bool:
-    """Whether nothing readable came: a swallowed error of this kind proves nothing about the account."""
-    status = heard.status
-    return status is None or status >= _SERVER_ERROR or status == _TOO_MANY or not heard.is_readable

@@ -8,6 +8,8 @@ from types import ModuleType
 from typing import Any
 
 from exchanges.carried import credential_names
+from exchanges.gateways.clock import ExchangeClock
+from exchanges.gateways.turns import Turns
 from exchanges.gateways.wire import BoundedSession, Transport, Wire, quiet_logs
 from exchanges.types import Credentials, MarketType
 
@@ -62,10 +64,20 @@ def is_carried(exchange: str) -> bool:
 
 
 def build(
-    exchange: str, market_type: MarketType, credentials: Credentials | None, *, base_url: str | None, timeout_s: float
+    exchange: str,
+    market_type: MarketType,
+    credentials: Credentials | None,
+    *,
+    base_url: str | None,
+    timeout_s: float,
+    clock: ExchangeClock | None = None,
+    turns: Turns | None = None,
 ) -> Any:
-    """Gives a ccxt instance that sends through our wire and makes no call that was not asked for."""
-    wire = Wire(base_url=base_url, timeout_s=timeout_s)
+    """Gives a ccxt instance that sends through our wire and makes no call that was not asked for.
+
+    It takes the time from ``clock`` and waits for ``turns``; without these, our own clock and only its own pace.
+    """
+    wire = Wire(base_url=base_url, timeout_s=timeout_s, clock=clock or ExchangeClock(), turns=turns)
     settings = {
         "timeout": int(timeout_s * 1000),
         "enableRateLimit": True,

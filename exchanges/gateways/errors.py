@@ -37,6 +37,12 @@ class MissingCredentials(BadCredentials):
     code = "credentials_incomplete"
 
 
+class WrongClock(Unavailable):
+    """The exchange refused the time of the request: its clock and ours differ. Nothing was done."""
+
+    code = "exchange_clock_differs"
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """What the wire saw of the last answer: its status (None: there was none) and whether it could be read."""
@@ -74,7 +80,7 @@ _KINDS: dict[str, tuple[type[GatewayError], str]] = {
     "RequestTimeout": (Unavailable, "{title} did not answer in time"),
     "OnMaintenance": (Unavailable, "{title} is closed for maintenance"),
     "InvalidNonce": (
-        Unavailable,
+        WrongClock,
         "{title} refused the time of the request: the clock of this server and the exchange's differ",
     ),
     "ChecksumError": (Unavailable, "{title} sent an answer that could not be read"),

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from exchanges.types import Balance, Side, Ticker, Trade
+from exchanges.types import Balance, OpenOrder, Side, Ticker, Trade
 
 Row = Mapping[str, Any]
 
@@ -37,8 +37,34 @@ _CLIENT_ORDER_IDS = (
 )
 
 
+# Rows that some exchanges list among executions though nobody traded: funding payments, settlements, transfers.
+_KIND_WORDS = frozenset(
+    "exectype tradetype type filltype category subtype tradekind recordtype dir bustype kind reason".split()
+)
+_NO_EXECUTIONS = frozenset(
+    "funding fundingfee fundingrate fundingpayment settlefunding fundingsettlement settle settlement delivery transfer"
+    " sessionsettlepnl moveposition interest rebate".split()
+)
+
+# What ccxt calls an order that is no longer in the book, should it list one.
+_OVER = frozenset({"closed", "canceled", "cancelled", "expired", "rejected"})
+
+
 class Unreadable(Exception):
     """A value in an answer is missing or impossible."""
+
+
+def is_execution(row: Row) -> bool:
+    """Whether somebody traded. A funding payment has a price, a quantity and a time too, yet proves no activity."""
+    info = row.get("info")
+    if not isinstance(info, Mapping):
+        return True
+    kinds = (value for key, value in info.items() if _letters(key) in _KIND_WORDS)
+    return not any(isinstance(kind, str) and _letters(kind) in _NO_EXECUTIONS for kind in kinds)
+
+
+def _letters(text: Any) -> str:
+    return "".join(char for char in str(text).lower() if char.isalpha())
 
 
 def trade(row: Row, market: Row, symbol: str) -> Trade:
@@ -77,6 +103,40 @@ def ticker(row: Row, symbol: str) -> Ticker:
         quote_volume_24h=_number_or_none(row.get("quoteVolume")),
         observed_at=None if row.get("timestamp") is None else _instant(row["timestamp"]),
     )
+
+
+def is_in_book(row: Row) -> bool:
+    """Whether an order of a list of open ones is open: some exchanges list those that just ended."""
+    return row.get("status") not in _OVER
+
+
+def order(row: Row, market: Row, symbol: str) -> OpenOrder:
+    """One order in the book. Without an id and a side it cannot be believed; a price it may lack."""
+    identity = _text(row.get("id"))
+    if not identity or len(identity) > _MAX_ID_LENGTH:
+        raise Unreadable("an order without an id")
+    price = _price_or_none(row.get("price"))
+    return OpenOrder(
+        order_id=identity,
+        client_order_id=_client_order_id(row),
+        symbol=symbol,
+        side=_side(row.get("side")),
+        price=price,
+        quantity=_base_or_none(row.get("amount"), market, price),
+        filled=_base_or_none(row.get("filled"), market, price),
+        placed_at=None if row.get("timestamp") is None else _instant(row["timestamp"]),
+    )
+
+
+def _base_or_none(value: Any, market: Row, price: Decimal | None) -> Decimal | None:
+    amount = _number_or_none(value)
+    if amount is None or amount < 0 or not market.get("contract"):
+        return amount if amount is None or amount >= 0 else None
+    contract_size = market.get("contractSize")
+    worth = amount * (Decimal(1) if contract_size is None else _positive(contract_size, "contract size"))
+    if not market.get("inverse"):
+        return worth
+    return worth / price if price else None
 
 
 def balances(unified: Row) -> dict[str, Balance]:

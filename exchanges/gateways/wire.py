@@ -1,24 +1,23 @@
-"""How ccxt reaches the network here: bounded in time and size, to the configured address, never logged, never HTML."""
+"""How ccxt reaches the network here: bounded in time and size, by the exchange's clock, in turn with every other worker,
+to the configured address, never logged, never HTML."""
 
 from __future__ import annotations
 
 import logging
-import math
 import re
 import time
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
 import urllib3
 
+from exchanges.gateways.clock import ExchangeClock
 from exchanges.gateways.errors import Heard
+from exchanges.gateways.turns import Turns, asks_for_fewer, pause_s
 
 MAX_ANSWER_BYTES = 48 * 1024 * 1024  # the largest list of markets is near 20 MB
 _CHUNK_BYTES = 64 * 1024
-_MAX_RETRY_AFTER_S = 3600.0
 _ERROR_STATUS = 400
 # What the keys of a refusal are called: code, retCode, err-code, errorMessage, msg, label, status, success, reason.
 _REFUSAL = re.compile("code|msg|message|err|label|status|success|reason|detail|ret", re.IGNORECASE)
@@ -34,7 +33,13 @@ class Wire:
     heard: Heard = field(default_factory=Heard)
     answers: list[Any] = field(default_factory=list)  # the parsed answers of this operation, in order
     failures: list[tuple[Exception, Heard]] = field(default_factory=list)  # also those that ccxt swallows
-    rows_of_known_markets: int = 0  # trades ccxt parsed, also those that it then filters out
+    rows_of_known_markets: int = 0  # trades and orders ccxt parsed, also those that it then filters out
+    trade_times_ms: list[int] = field(default_factory=list)  # of all trades it parsed
+    clock: ExchangeClock = field(default_factory=ExchangeClock)
+    turns: Turns | None = None  # None: only ccxt's own pace for this instance
+    sent_ms: int = 0  # by our own clock, of the last request
+    heard_ms: int = 0
+    date: str | None = None  # what the last answer said of its time
     replay: list[Any] | None = None  # when set, nothing is sent and these are the answers
 
     def begin(self) -> None:
@@ -44,6 +49,7 @@ class Wire:
         self.answers = []
         self.failures = []
         self.rows_of_known_markets = 0
+        self.trade_times_ms = []
 
     def remaining_s(self) -> float:
         """Seconds left for this operation, counted from its first request."""
@@ -51,6 +57,12 @@ class Wire:
         if self.deadline is None:
             self.deadline = now + self.timeout_s
         return self.deadline - now
+
+    def wait(self, seconds: float) -> None:
+        """Waits for a turn; that is no time the exchange took."""
+        if seconds > 0:
+            time.sleep(seconds)
+            self.deadline = None if self.deadline is None else self.deadline + seconds
 
     def rewrite(self, url: str) -> str:
         """Puts the configured server in front: https://api.gateio.ws/x becomes BASE/api.gateio.ws/x."""
@@ -102,17 +114,53 @@ class Transport:
     """Laid over a ccxt exchange class (see ``client.build``): its fetch, with what the wire adds."""
 
     markets: Any
+    rateLimit: float
     _wire: Wire
+    _api: Any = "public"
+    _began_s = 0.0
     _bad_response: type[Exception]
     _ccxt_error: type[Exception]
     _cannot_sign: type[Exception]
+
+    # The time of day, by the exchange's clock: what ccxt signs with.
+
+    def milliseconds(self) -> int:
+        return super().milliseconds() + self._offset_ms()  # type: ignore[misc,no-any-return]
+
+    def seconds(self) -> int:
+        return self.milliseconds() // 1000
+
+    def microseconds(self) -> int:
+        return super().microseconds() + self._offset_ms() * 1000  # type: ignore[misc,no-any-return]
+
+    def _offset_ms(self) -> int:
+        wire: Wire | None = getattr(self, "_wire", None)  # it comes when the instance is built
+        return wire.clock.offset_ms if wire else 0
+
+    # Turns
+
+    def fetch2(self, path: str, api: Any = "public", *args: Any, **kwargs: Any) -> Any:
+        """Notes which of the exchange's hosts a request is for, before ccxt paces it."""
+        self._api = api
+        return super().fetch2(path, api, *args, **kwargs)  # type: ignore[misc]
+
+    def throttle(self, cost: float | None = None) -> None:
+        """Waits for this key's pace, as ccxt does but by a clock that never jumps, then for the host's."""
+        wire, units = self._wire, 1.0 if cost is None else float(cost)
+        wire.wait(self._began_s + self.rateLimit * units / 1000 - time.monotonic())
+        if wire.turns:
+            wire.wait(wire.turns.wait_s(self, self._api, units))
+        self._began_s = time.monotonic()
+
+    # Requests
 
     def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
         """Sends a signed request to where it is meant to go and gives a dict or a list, or raises."""
         wire = self._wire
         if wire.replay is not None:
             return wire.replay.pop(0) if wire.replay else {}
-        wire.heard = Heard()
+        wire.heard, wire.date = Heard(), None
+        wire.sent_ms = time.time_ns() // 1_000_000
         try:
             answer = super().fetch(wire.rewrite(url), method, headers, body)  # type: ignore[misc]
         except Exception as error:  # noted and raised again: ccxt swallows some of them
@@ -131,18 +179,22 @@ class Transport:
             raise self._cannot_sign("the request could not be signed") from None
 
     def on_rest_response(self, code: int, reason: str, url: str, method: str, headers: Any, text: str, *_: Any) -> str:
-        """Remembers what came, before ccxt looks at it."""
-        text = text.strip()
+        """Remembers what came, before ccxt looks at it, and lets everybody pause whom the exchange asks to."""
+        wire, text = self._wire, text.strip()
+        wire.heard_ms, wire.date = time.time_ns() // 1_000_000, headers.get("Date")
         is_html = text[:1] == "<" or "text/html" in str(headers.get("Content-Type", "")).lower()
-        self._wire.heard = Heard(status=code, is_html=is_html, retry_after_s=_retry_after_s(headers.get("Retry-After")))
+        wire.heard = Heard(status=code, is_html=is_html, retry_after_s=pause_s(headers))
+        if wire.turns and asks_for_fewer(code, text):
+            wire.turns.pause(self, self._api, code, wire.heard.retry_after_s)
         return text
 
     def parse_json(self, text: str) -> Any:
         """Parses an answer. One with a good status that is neither an object nor a list is refused here."""
         value = super().parse_json(text)  # type: ignore[misc]
-        heard = self._wire.heard
+        wire = self._wire
+        heard = wire.heard
         is_readable = isinstance(value, dict | list)
-        self._wire.heard = replace(
+        wire.heard = replace(
             heard,
             is_readable=is_readable,
             is_html=heard.is_html and not is_readable,
@@ -155,13 +207,25 @@ class Transport:
     def parse_trade(self, *args: Any, **kwargs: Any) -> Any:
         """Parses a row, and notes that there was one: ccxt filters rows of other markets out without a word."""
         trade = super().parse_trade(*args, **kwargs)  # type: ignore[misc]
-        if isinstance(trade, dict) and trade.get("symbol") in (self.markets or {}):
-            self._wire.rows_of_known_markets += 1
+        self._note(trade)
+        if isinstance(trade, dict) and isinstance(trade.get("timestamp"), int):
+            self._wire.trade_times_ms.append(trade["timestamp"])
         return trade
+
+    def parse_order(self, *args: Any, **kwargs: Any) -> Any:
+        """The same for an order."""
+        order = super().parse_order(*args, **kwargs)  # type: ignore[misc]
+        self._note(order)
+        return order
+
+    def _note(self, row: Any) -> None:
+        if isinstance(row, dict) and row.get("symbol") in (self.markets or {}):
+            self._wire.rows_of_known_markets += 1
 
     def handle_http_status_code(self, *args: Any) -> Any:
         """ccxt knew no code of the exchange's and goes by the status: worth knowing, for it guesses coarsely."""
-        self._wire.heard = replace(self._wire.heard, is_guessed=True)
+        wire = self._wire
+        wire.heard = replace(wire.heard, is_guessed=True)
         return super().handle_http_status_code(*args)  # type: ignore[misc]
 
 
@@ -171,16 +235,3 @@ def quiet_logs() -> None:
         logger = logging.getLogger(name)
         if logger.getEffectiveLevel() < logging.INFO:
             logger.setLevel(logging.INFO)
-
-
-def _retry_after_s(value: str | None) -> float | None:
-    if not value:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
-            return None
-    return None if math.isnan(seconds) else min(max(seconds, 0.0), _MAX_RETRY_AFTER_S)

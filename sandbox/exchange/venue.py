@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sandbox.http import Call, Reply, Routes
@@ -53,11 +53,15 @@ class Desk:
         return self.world.key(self.exchange, api_key)
 
     def fills(self, key: Key, market: Market | None) -> list[Trade]:
-        """Oldest first."""
-        return self.world.tape.fills(self.exchange, key.api_key, market.pair if market else None)
+        """Oldest first, with the times that this exchange's clock shows."""
+        found = self.world.tape.fills(self.exchange, key.api_key, market.pair if market else None)
+        skew_ms = self.world.skew_ms(self.exchange)
+        return [replace(trade, at_ms=trade.at_ms + skew_ms) for trade in found] if skew_ms else found
 
     def open_orders(self, key: Key, market: Market | None) -> list[Order]:
-        return self.world.tape.open_orders(self.exchange, key.api_key, market.pair if market else None)
+        found = self.world.tape.open_orders(self.exchange, key.api_key, market.pair if market else None)
+        skew_ms = self.world.skew_ms(self.exchange)
+        return [replace(order, created_ms=order.created_ms + skew_ms) for order in found] if skew_ms else found
 
 
 def sha256_hex(secret: str, payload: str) -> str:

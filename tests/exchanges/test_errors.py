@@ -4,7 +4,7 @@ import ccxt
 import pytest
 import requests
 
-from exchanges.gateways.errors import Heard, UnknownMarket, translate
+from exchanges.gateways.errors import Heard, UnknownMarket, WrongClock, translate
 from ground.errors import BadCredentials, GatewayError, RateLimited, Rejected, Unavailable
 
 # Every class of the installed ccxt, by what a person would do about it.
@@ -18,7 +18,6 @@ EXPECTED: dict[type[GatewayError], set[str]] = {
         "ExchangeNotAvailable",
         "OnMaintenance",
         "RequestTimeout",
-        "InvalidNonce",
         "ChecksumError",
         "BadResponse",
         "NullResponse",
@@ -51,6 +50,8 @@ EXPECTED: dict[type[GatewayError], set[str]] = {
         "InvalidProxySettings",
     },
 }
+# its own kind, because asking for the exchange's time heals it
+EXPECTED[WrongClock] = {"InvalidNonce"}
 KIND_OF = {name: kind for kind, names in EXPECTED.items() for name in names}
 
 

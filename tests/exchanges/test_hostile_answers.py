@@ -11,7 +11,7 @@ import pytest
 
 from exchanges.gateways import wire
 from exchanges.gateways.ccxt_gateway import ExchangeGateway
-from exchanges.gateways.errors import CannotReadTrades, MissingCredentials, NotCarried, UnknownMarket
+from exchanges.gateways.errors import CannotReadTrades, MissingCredentials, NotCarried, UnknownMarket, WrongClock
 from exchanges.types import Credentials
 from ground.errors import BadCredentials, GatewayError, RateLimited, Rejected, Unavailable
 from tests.exchanges.fake import FakeExchange
@@ -136,27 +136,27 @@ WORDED: list[tuple[str, int, Any, type[GatewayError]]] = [
     ("binance", 401, {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}, BadCredentials),
     ("binance", 400, {"code": -2014, "msg": "API-key format invalid."}, BadCredentials),
     ("binance", 400, {"code": -1022, "msg": "Signature for this request is not valid."}, BadCredentials),
-    ("binance", 400, {"code": -1021, "msg": "Timestamp for this request is outside of the recvWindow."}, Unavailable),
+    ("binance", 400, {"code": -1021, "msg": "Timestamp for this request is outside of the recvWindow."}, WrongClock),
     ("binance", 400, {"code": -1121, "msg": "Invalid symbol."}, UnknownMarket),
     ("binance", 418, {"code": -1003, "msg": "Way too many requests; IP banned until 1."}, RateLimited),
     ("kucoin", 200, {"code": "400003", "msg": "KC-API-KEY not exists"}, BadCredentials),
     ("kucoin", 401, {"code": "400003", "msg": "KC-API-KEY not exists"}, BadCredentials),
     ("kucoin", 400, {"code": "400004", "msg": "Invalid KC-API-PASSPHRASE"}, BadCredentials),
     ("kucoin", 400, {"code": "400005", "msg": "Invalid KC-API-SIGN"}, BadCredentials),
-    ("kucoin", 400, {"code": "400002", "msg": "KC-API-TIMESTAMP Invalid"}, Unavailable),
+    ("kucoin", 400, {"code": "400002", "msg": "KC-API-TIMESTAMP Invalid"}, WrongClock),
     ("kucoin", 200, {"code": "429000", "msg": "Too Many Requests"}, RateLimited),
     ("okx", 401, {"code": "50113", "msg": "Invalid Sign", "data": []}, BadCredentials),
     ("okx", 401, {"code": "50111", "msg": "Invalid OK-ACCESS-KEY", "data": []}, BadCredentials),
-    ("okx", 200, {"code": "50102", "msg": "Timestamp request expired", "data": []}, Unavailable),
+    ("okx", 200, {"code": "50102", "msg": "Timestamp request expired", "data": []}, WrongClock),
     ("okx", 200, {"code": "50011", "msg": "Too Many Requests", "data": []}, RateLimited),
     ("okx", 200, {"code": "50001", "msg": "Service temporarily unavailable", "data": []}, Unavailable),
     ("gate", 401, {"label": "INVALID_KEY", "message": "Invalid key provided"}, BadCredentials),
     ("gate", 401, {"label": "INVALID_SIGNATURE", "message": "Signature mismatch"}, BadCredentials),
     ("gate", 403, {"label": "FORBIDDEN", "message": "IP not in whitelist"}, BadCredentials),
-    ("gate", 403, {"label": "REQUEST_EXPIRED", "message": "gap between request and server time"}, Unavailable),
-    ("okx", 401, {"code": "50112", "msg": "Invalid OK-ACCESS-TIMESTAMP", "data": []}, Unavailable),
+    ("gate", 403, {"label": "REQUEST_EXPIRED", "message": "gap between request and server time"}, WrongClock),
+    ("okx", 401, {"code": "50112", "msg": "Invalid OK-ACCESS-TIMESTAMP", "data": []}, WrongClock),
     ("mexc", 400, {"code": 700006, "msg": "IP [10.0.0.1] not in the ip white list"}, BadCredentials),
-    ("mexc", 400, {"code": 700003, "msg": "Timestamp for this request is outside of the recvWindow."}, Unavailable),
+    ("mexc", 400, {"code": 700003, "msg": "Timestamp for this request is outside of the recvWindow."}, WrongClock),
     ("bybit", 200, {"retCode": 10003, "retMsg": "API key is invalid.", "result": {}, "time": T}, BadCredentials),
     ("bybit", 200, {"retCode": 10004, "retMsg": "error sign!", "result": {}, "time": T}, BadCredentials),
     ("bybit", 200, {"retCode": 33004, "retMsg": "Your api key has expired.", "result": {}}, BadCredentials),
@@ -165,7 +165,7 @@ WORDED: list[tuple[str, int, Any, type[GatewayError]]] = [
     ("bitget", 400, {"code": "40009", "msg": "sign signature error", "data": None}, BadCredentials),
     ("kraken", 200, {"error": ["EAPI:Invalid key"]}, BadCredentials),
     ("kraken", 200, {"error": ["EGeneral:Permission denied"]}, BadCredentials),
-    ("kraken", 200, {"error": ["EAPI:Invalid nonce"]}, Unavailable),
+    ("kraken", 200, {"error": ["EAPI:Invalid nonce"]}, WrongClock),
     ("kraken", 200, {"error": ["EAPI:Rate limit exceeded"]}, RateLimited),
     ("kraken", 200, {"error": ["EService:Unavailable"]}, Unavailable),
     (

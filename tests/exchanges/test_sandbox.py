@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
 
 import pytest
@@ -80,12 +81,82 @@ def test_every_fault_is_told_apart_and_passes(sandbox: Sandbox, pool: GatewayPoo
         seen[fault] = type(caught.value)
         sandbox.clear_faults()
     assert seen == FAULTS
-    sandbox.fault(f"exchange:{name}", "clock_skew")
-    with pytest.raises(Unavailable, match="clock"):
-        gateway.fetch_own_trades("BTC/USDT")
-    sandbox.clear_faults()
     sandbox.fault("key:key", "revoked")
     with pytest.raises(BadCredentials):
         gateway.fetch_own_trades("BTC/USDT")
     sandbox.clear_faults()
     assert gateway.fetch_own_trades("BTC/USDT")
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+@pytest.mark.parametrize("skew_ms", [-90_000, 90_000])
+def test_a_clock_that_differs_is_measured_and_signed_by(
+    sandbox: Sandbox, pool: GatewayPool, name: str, skew_ms: int
+) -> None:
+    sandbox.add_trade(name, "BTC/USDT", "key", age_s=50)
+    gateway = pool.gateway(name, EXCHANGES[name], KEY)
+    gateway.load_markets()
+    assert pool.clock_offset(name) is None
+    sandbox.fault(f"exchange:{name}", "clock_skew", skew_ms=skew_ms)
+    sandbox.control("DELETE", "/calls")
+    assert gateway.fetch_own_trades("BTC/USDT"), "refused once, measured, and signed again"
+    offset = pool.clock_offset(name)
+    assert offset and abs(offset - timedelta(milliseconds=skew_ms)) < timedelta(seconds=2)
+    refused_measured_answered = len(sandbox.calls(system=name))
+    assert refused_measured_answered == 3
+    assert gateway.fetch_balance()["USDT"].total > 0
+    other = pool.gateway(name, EXCHANGES[name], Credentials("key", "secret", "pass"))
+    assert other.fetch_own_trades("BTC/USDT")
+    assert len(sandbox.calls(system=name)) == 5, "what one call learned serves all others"
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_measures_the_clock_without_a_key_and_takes_what_another_worker_measured(
+    sandbox: Sandbox, pool: GatewayPool, name: str
+) -> None:
+    offset = pool.measure_clock(name, EXCHANGES[name])
+    assert offset is not None and abs(offset) < timedelta(seconds=2)
+    sandbox.fault(f"exchange:{name}", "clock_skew", skew_ms=3_600_000)
+    sandbox.add_trade(name, "ETH/USDT", "key", age_s=10)
+    fresh = open_gateways({name: sandbox.exchange_base})
+    fresh.set_clock_offset(name, timedelta(hours=1))
+    gateway = fresh.gateway(name, EXCHANGES[name], KEY)
+    gateway.load_markets()
+    sandbox.control("DELETE", "/calls")
+    newest = gateway.fetch_own_trades("ETH/USDT")[0].executed_at
+    assert len(sandbox.calls(system=name)) == 1, "nothing was refused"
+    age = datetime.now(UTC) - (newest - timedelta(hours=1))
+    assert timedelta(0) < age < timedelta(minutes=10), "trades bear the exchange's own times"
+    sandbox.control("DELETE", "/trades", params={"api_key": "key"})
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_reads_the_orders_in_the_book(sandbox: Sandbox, pool: GatewayPool, name: str) -> None:
+    gateway = pool.gateway(name, EXCHANGES[name], KEY)
+    assert gateway.fetch_open_orders("SOL/USDT") == []
+    sandbox.add_bot(f"quoter of {name}", name, "SOL/USDT", "key", mean_interval_s=1_000_000, order_amount="2.5")
+    bought, sold = sorted(gateway.fetch_open_orders("SOL/USDT"), key=lambda order: order.side)
+    assert (bought.side, sold.side) == ("buy", "sell")
+    assert bought.price and sold.price and bought.price < sold.price
+    assert (bought.symbol, bought.quantity, bought.filled) == ("SOL/USDT", D("2.5"), D(0))
+    assert bought.client_order_id and "sandbox" in bought.client_order_id or name == "gate"
+    assert bought.placed_at and abs(datetime.now(UTC) - bought.placed_at) < timedelta(minutes=5)
+    assert gateway.fetch_open_orders("XRP/USDT") == []
+    sandbox.control("DELETE", f"/bots/quoter of {name}")
+    assert gateway.fetch_open_orders("SOL/USDT") == []
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+@pytest.mark.parametrize("fault", ["html", "empty", "garbage", "drop", "cut"])
+def test_orders_and_balances_that_cannot_be_read_are_no_empty_ones(
+    sandbox: Sandbox, pool: GatewayPool, name: str, fault: str
+) -> None:
+    gateway = pool.gateway(name, EXCHANGES[name], KEY)
+    gateway.load_markets()
+    sandbox.fault(f"exchange:{name}", fault)
+    with pytest.raises(Unavailable):
+        gateway.fetch_open_orders("BTC/USDT")
+    with pytest.raises(Unavailable):
+        gateway.fetch_balance()
+    with pytest.raises(Unavailable):
+        gateway.measure_clock()

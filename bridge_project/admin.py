@@ -33,9 +33,11 @@ from clients.models import Client, Connector
 from ground.errors import BridgeError
 from ground.keyset import Page
 from health.admin import HealthFilter, HealthOfBots, health_badge
+from health.rules.evidence import limits_row
 from health.rules.limits import limits_of_bot
 from health.rules.words import span
-from health.selectors import thresholds
+from health.selectors import learned_of_bot, thresholds
+from health.types import Limits
 from ledger.admin.accounts import AllocatesCapital
 from ledger.admin.bot_section import ledger_of
 
@@ -163,7 +165,7 @@ def panel_of(bot: Any) -> dict[str, Any]:
     """What stands above a bot's form: what is wanted, said and observed, and the verdict with its evidence."""
     health, runtime = getattr(bot, "health", None), getattr(bot, "runtime", None)
     deployment = bot.deployments.order_by("-sequence").first()
-    limits = limits_of_bot(thresholds(), stale_minutes=bot.stale_minutes, stopped_minutes=bot.stopped_minutes)
+    limits = _limits_of(bot)
     return {
         "bot": bot,
         "health": health,
@@ -185,8 +187,21 @@ def panel_of(bot: Any) -> dict[str, Any]:
         "evidence": health.evidence if health else [],
         "stale": span(limits.stale),
         "stopped": span(limits.stopped),
-        "limits_source": limits.source,
+        "limits_why": limits_row(limits)["why"],
     }
+
+
+def _limits_of(bot: Any) -> Limits:
+    cadence, health = getattr(bot, "cadence", None), getattr(bot, "health", None)
+    began = (health.last_trade_at, health.confirmed_start_at) if health else ()
+    learned = learned_of_bot(
+        cadence.profile if cadence and cadence.is_enough else None,
+        silent_since=max((at for at in began if at), default=None),
+        now=timezone.now(),
+    )
+    return limits_of_bot(
+        thresholds(), stale_minutes=bot.stale_minutes, stopped_minutes=bot.stopped_minutes, learned=learned
+    )
 
 
 class OperatorAdmin(DjangoUserAdmin, ModelAdmin):

@@ -366,7 +366,7 @@ SPECTACULAR_SETTINGS = {
         "StartedStatusEnum": ["started", "already_running", "starting"],
         "StoppedStatusEnum": ["stopped", "already_stopped", "stopping"],
         "DeletedStatusEnum": ["deleted", "deleting"],
-        "ThresholdSourceEnum": ["bot", "settings", "environment"],
+        "ThresholdSourceEnum": ["bot", "learned", "settings", "environment"],
         "DirectionEnum": [str(word) for word in ledger_words.Action],
         "CauseEnum": [str(word) for word in ledger_words.Cause],
         "ModeEnum": [str(word) for word in ledger_words.Mode],
@@ -386,6 +386,8 @@ SENTRY_DSN = _address("SENTRY_DSN")
 if SENTRY_DSN:
     import sentry_sdk
 
+    from bridge_project.logs import veil_event
+
     # Local variables, bodies and the addresses of outside calls can hold keys and signatures: none of them leaves.
     sentry_sdk.init(
         SENTRY_DSN,
@@ -394,6 +396,7 @@ if SENTRY_DSN:
         include_local_variables=False,
         max_request_body_size="never",
         max_breadcrumbs=0,
+        before_send=veil_event,
     )
 LOGGING_CONFIG = "bridge_project.logs.configure"
 LOGGING: dict[str, Any] = {"level": LOG_LEVEL}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,9 +16,10 @@ from ground.keyset import NOT_OURS, Page, encode_cursor
 from ground.scope import Scope
 from ground.sql import fetch_one
 from health.models import HealthSettings
+from health.rules.cadence import learned_limits
 from health.rules.evidence import limits_row
 from health.rules.limits import limits_of_bot, minutes
-from health.types import Limits
+from health.types import LearnedLimits, Limits
 
 
 def thresholds() -> Limits:
@@ -67,17 +69,34 @@ _HEALTH = f"""
 """  # noqa: S608 - made of constants
 
 
+_HEALTH_AND_LIMITS = f"""
+    SELECT row_to_json(t)::text, b.stale_minutes, b.stopped_minutes, CASE WHEN c.is_enough THEN c.profile::text END,
+           greatest(h.last_trade_at, h.confirmed_start_at)
+      FROM ({_HEALTH}) t JOIN bots b ON b.id = t.bot_id
+      LEFT JOIN bot_health h ON h.bot_id = t.bot_id
+      LEFT JOIN bot_cadences c ON c.bot_id = t.bot_id
+"""  # noqa: S608 - made of constants
+
+
+def learned_of_bot(
+    profile: Mapping[str, Any] | None, *, silent_since: datetime | None, now: datetime
+) -> LearnedLimits | None:
+    """The limits learned for a silence that began then, from its cadence's profile; None: nothing learned holds."""
+    row = (HealthSettings.objects.first() or HealthSettings()) if profile else None
+    if row is None or not profile or not row.learns_cadence:
+        return None
+    days = row.days_between_false_alarms
+    return learned_limits(profile, last_trade_at=silent_since, now=now, days_between_false_alarms=days)
+
+
 def bot_health(scope: Scope, bot_id: UUID, *, now: datetime) -> dict[str, Any]:
     """One bot's health as the API shows it, with the limits that hold for it now. Raises NotFound."""
     with scope.transaction():
-        row = fetch_one(
-            f"SELECT row_to_json(t)::text, b.stale_minutes, b.stopped_minutes FROM ({_HEALTH}) t "  # noqa: S608
-            "JOIN bots b ON b.id = t.bot_id",
-            base_params(scope) | {"id": bot_id, "now": now},
-        )
+        row = fetch_one(_HEALTH_AND_LIMITS, base_params(scope) | {"id": bot_id, "now": now})
         if row is None:
             raise NotFound("There is no such bot.")
-        limits = limits_of_bot(thresholds(), stale_minutes=row[1], stopped_minutes=row[2])
+        learned = learned_of_bot(json.loads(row[3]) if row[3] else None, silent_since=row[4], now=now)
+        limits = limits_of_bot(thresholds(), stale_minutes=row[1], stopped_minutes=row[2], learned=learned)
     shown: dict[str, Any] = json.loads(row[0])
     return shown | {"thresholds": limits_row(limits)}
 

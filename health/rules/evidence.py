@@ -52,7 +52,7 @@ def limits_row(limits: Limits) -> dict[str, Any]:
         "stopped_minutes": _number(limits.stopped.total_seconds() / 60),
         "heartbeat_minutes": _number(limits.heartbeat.total_seconds() / 60),
         "source": limits.source,
-        "why": limits.why or _WHY.get(limits.source, ""),
+        "why": _sentence(limits.why) or _WHY.get(limits.source, ""),
     }
 
 
@@ -180,6 +180,10 @@ def _run_rows(evidence: Evidence) -> Iterator[dict[str, Any]]:
 def _limits_detail(limits: Limits) -> str:
     row = limits_row(limits)
     return f"Stale after {span(limits.stale)} without a trade, stopped after {span(limits.stopped)}. {row['why']}"
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:].rstrip('.')}." if words else ""
 
 
 def _number(value: float) -> float | int:

@@ -14,7 +14,8 @@ from bots.models import Bot, BotHealth
 from bots.services.stop_bot import stop_bot
 from ground.scope import Scope
 from health import tasks
-from health.models import BotHealthLog, CheckRequest
+from health.models import BotCadence, BotHealthLog, CheckRequest, HealthSettings
+from health.rules.cadence import learn
 from health.services import ask_check
 from health.services.ask_check import nudge_lost_requests, request_check
 from tests.fixtures import OPERATOR, Cast, make_bot
@@ -75,7 +76,7 @@ def test_shows_a_bots_health_with_its_evidence(monitor: Monitor, cast: Cast):
         "why": "The thresholds of the environment hold.",
     }
     assert shown["cause"] == "" and shown["changes_when"].startswith("Without another own trade it is stale from ")
-    assert [fact["probe"] for fact in shown["evidence"]] == ["trades", "orders", "balance", "wish", "cadence"]
+    assert {"trades", "orders", "balance", "wish", "cadence"} <= {fact["probe"] for fact in shown["evidence"]}
     trades = shown["evidence"][0]
     assert (trades["probe"], trades["outcome"], trades["decided"]) == ("trades", "read", True)
     assert 0 <= trades["age_s"] < 60 and "1 own trades read on BTC/USDT at KuCoin" in trades["detail"]
@@ -336,3 +337,25 @@ def test_lets_only_its_own_client_see_a_health_row_in_the_database(monitor: Moni
     with globex.transaction():
         assert not BotHealthLog.objects.exists()
         assert list(BotHealth.objects.values_list("client_id", flat=True)) == [cast.globex]
+
+
+def test_shows_learned_limits_and_why_unless_the_bot_has_its_own_or_nothing_is_learned(cast: Cast):
+    now = timezone.now().timestamp()
+    hourly = learn([now - 3600 * age for age in range(24 * 14, 0, -1)])
+    BotCadence.objects.create(
+        bot_id=cast.acme_bot, client_id=cast.acme, learned_at=timezone.now(), trades=336, is_enough=True,
+        note=hourly.note, profile=hourly.profile,
+    )  # fmt: skip
+    thresholds = cast.acme_reads.get(f"/bots/{cast.acme_bot}/health").body["thresholds"]
+    assert thresholds["source"] == "learned" and thresholds["stale_minutes"] > 30
+    assert thresholds["why"].startswith("Quiet is normal here: longest gap this week 60 min;")
+    HealthSettings.objects.create(learns_cadence=False)
+    assert cast.acme_reads.get(f"/bots/{cast.acme_bot}/health").body["thresholds"]["source"] == "environment"
+    HealthSettings.objects.update(learns_cadence=True)
+    cast.operator.put(f"/bots/{cast.acme_bot}", {"stale_minutes": "7"})
+    thresholds = cast.acme_reads.get(f"/bots/{cast.acme_bot}/health").body["thresholds"]
+    assert (thresholds["source"], thresholds["stale_minutes"], thresholds["why"]) == (
+        "bot",
+        7,
+        "Its own thresholds hold.",
+    )

@@ -172,10 +172,15 @@ class Go:
 
 @dataclass(frozen=True, slots=True)
 class PutOff:
+    """It waits and is looked at again then."""
+
     until: datetime
     why: str
+    is_silence: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Skip:
+    """It is not sent at all."""
+
     why: str

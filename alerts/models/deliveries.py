@@ -33,6 +33,7 @@ class AlertDelivery(models.Model):
     payload = ExactJSONField(default=dict, help_text="What a webhook sends.")
     status = models.CharField(max_length=16, choices=[(s, s) for s in DeliveryStatus], default=DeliveryStatus.WAITING)
     due_at = models.DateTimeField(db_default=Now())
+    held_at = models.DateTimeField(null=True, help_text="Since when a silence keeps it back; empty: none does.")
     attempts = models.PositiveIntegerField(default=0)
     lease_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)

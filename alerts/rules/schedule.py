@@ -25,7 +25,7 @@ def next_step(*, pending: Pending, silence: Silence | None, now: datetime) -> Go
         return Skip("The channel is switched off.")
     step = _of_recovery(pending, now) if pending.kind == MessageKind.RESOLVED else _of_telling(pending)
     if step is None:
-        return PutOff(silence.until, silence.why) if silence else Go()
+        return PutOff(silence.until, silence.why, is_silence=True) if silence else Go()
     return step
 
 

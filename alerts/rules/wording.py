@@ -26,26 +26,16 @@ def compose(*, kind: MessageKind, number: int, case: Case, reader: Reader, now: 
         body="\n".join([sentence, "", *_lines(kind, case, reader, bots, now)]),
         payload={
             "version": 1,
-            "message": str(kind),
+            "event": str(kind),
             "number": number,
-            "sent_about": _instant(now),
+            "severity": str(case.severity),
             "title": sentence,
+            "at": _instant(now),
             "incident": _incident(case, reader),
             "bots": [_bot(bot) for bot in bots[:NAMED_IN_PAYLOAD]],
             "bots_total": len(bots),
         },
     )
-
-
-def compose_test(*, channel: str, kind: str, now: datetime) -> Words:
-    """What the test button sends."""
-    sentence = f"Test of the channel {channel}: messages of Trading Bridge arrive here."
-    return Words(
-        title=f"[TEST] {sentence}"[:300],
-        body=f"{sentence}\n\nSent by hand at {_moment(now)}. Nothing is wrong.",
-        payload={"version": 1, "message": str(MessageKind.TEST), "number": 1, "sent_about": _instant(now),
-                 "title": sentence, "incident": None, "bots": [], "bots_total": 0, "channel_kind": kind},
-    )  # fmt: skip
 
 
 def sentence_for(*, case: Case, reader: Reader, bots: int) -> str:

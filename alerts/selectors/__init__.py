@@ -1,0 +1,23 @@
+"""Reads of incidents, and what messages are planned from."""
+
+from __future__ import annotations
+
+from alerts.selectors.incidents import (
+    held_messages,
+    incident_bots,
+    incident_history,
+    incident_messages,
+    incidents_of_bot,
+    open_incidents,
+    snooze_of,
+)
+
+__all__ = [
+    "held_messages",
+    "incident_bots",
+    "incident_history",
+    "incident_messages",
+    "incidents_of_bot",
+    "open_incidents",
+    "snooze_of",
+]

@@ -33,7 +33,9 @@ def gateways() -> Gateways:
     """This process's exchange gateways; ccxt is imported here, in a worker, and never in a web process."""
     from exchanges.gateways.pool import open_gateways
 
-    return open_gateways(settings.EXCHANGE_BASE_URLS, timeout_s=settings.EXCHANGE_TIMEOUT_SECONDS)
+    return open_gateways(
+        settings.EXCHANGE_BASE_URLS, timeout_s=settings.EXCHANGE_TIMEOUT_SECONDS, redis_url=settings.REDIS_URL
+    )
 
 
 @shared_task(name="health.start_due_checks")

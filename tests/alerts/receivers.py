@@ -40,6 +40,7 @@ class Request:
     path: str
     headers: Any
     body: bytes
+    port: int  # of whoever asks
 
 
 @dataclass
@@ -63,7 +64,8 @@ def receiver() -> Iterator[Receiver]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            request = Request(self.path, self.headers, self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            request = Request(self.path, self.headers, body, self.client_address[1])
             made.requests.append(request)
             status, headers = made.answer(request)
             try:

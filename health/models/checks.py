@@ -38,7 +38,9 @@ class BotHealthLog(models.Model):
         ]
         indexes = [
             models.Index(fields=["bot", "-checked_at", "-id"], name="bot_health_logs_of_bot"),
-            models.Index(fields=["checked_at"], name="bot_health_logs_age"),
+            models.Index(
+                fields=["checked_at"], condition=Q(previous_status=F("new_status")), name="bot_health_logs_age"
+            ),
         ]
 
     def __str__(self) -> str:

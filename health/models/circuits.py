@@ -76,7 +76,9 @@ class HealthState(models.Model):
     last_cycle_s = models.DecimalField(max_digits=12, decimal_places=3, null=True, help_text="How long that took.")
     last_cycle_bots = models.PositiveIntegerField(null=True)
     dead_man_at = models.DateTimeField(null=True, help_text="When the dead man's switch was last told.")
-    dead_man_error = models.CharField(max_length=200, blank=True, default="")
+    dead_man_error = models.CharField(max_length=200, blank=True, default="", db_default="")
+    dead_man_tried_at = models.DateTimeField(null=True)
+    uptime_counted_at = models.DateTimeField(null=True, help_text="Up to when every bot's uptime was counted.")
 
     class Meta:
         db_table = "health_state"

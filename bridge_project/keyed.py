@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.module_loading import import_string
 
 PATHS = ("/bots", "/clients")
+PINGS = "/ping/tb"
 MIDDLEWARE = (
     "bridge_project.middleware.RequestBoundary",
     "corsheaders.middleware.CorsMiddleware",
@@ -26,9 +27,10 @@ MIDDLEWARE = (
 
 
 def is_keyed(environ: dict[str, Any]) -> bool:
-    """Whether a request is for the API and brings something that only a key can be."""
+    """Whether a request is for the API and brings something that only a key can be, or is a ping, which has it inside."""
     given: str = environ.get("HTTP_AUTHORIZATION", "")
-    return given[:9] == "Bearer tb" and environ.get("PATH_INFO", "").startswith(PATHS)
+    path: str = environ.get("PATH_INFO", "")
+    return (given[:9] == "Bearer tb" and path.startswith(PATHS)) or path.startswith(PINGS)
 
 
 class AnswerHeaders:

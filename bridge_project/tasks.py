@@ -12,6 +12,7 @@ from bridge_project.pulse import beat_pulse
 from bridge_project.use_cases.delete import finish_deletions
 from clients.idempotency import forget_old_answers
 from ground.scope import system_scope
+from health.services.forget_heartbeats import forget_heartbeats
 from health.services.thin_checks import thin_checks
 
 PULSE = "bridge_project.pulse"
@@ -37,3 +38,4 @@ def finish_deletions_task() -> None:
 def thin_records() -> None:
     forget_old_answers(scope=system_scope("thinning"))
     thin_checks(scope=system_scope("thinning"), now=timezone.now())
+    forget_heartbeats(scope=system_scope("thinning"), now=timezone.now())

@@ -74,6 +74,14 @@ def find_scope(prefix: str, token: str, along: ReadAlong | None = None) -> Scope
     return _scope_of(row[:5])
 
 
+def ping_scope(token: str) -> Scope | None:
+    """The scope of a ping key that stands in an address, or None. Other keys are never taken from there."""
+    match = _TOKEN.match(token)
+    if match is None or not token.startswith(KEY_MARKS[KeyKind.BOT]):
+        return None
+    return find_scope(match[1], token)
+
+
 def _scope_of(row: tuple[Any, ...]) -> Scope:
     prefix, _kind, scope, client_id, bot_id = row
     return Scope(actor=f"key:{prefix}", client_id=client_id, can_manage=scope == "manage", bot_id=bot_id)

@@ -6,9 +6,9 @@ import argparse
 import json
 import sys
 
-from bench import api, import_arena, ledger
+from bench import api, cadence, import_arena, ledger
 
-BENCHMARKS = {"api": api.run, "import": import_arena.run, "ledger": ledger.run}
+BENCHMARKS = {"api": api.run, "cadence": cadence.run, "import": import_arena.run, "ledger": ledger.run}
 
 
 def main() -> int:
@@ -17,8 +17,11 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="little data and short rounds: shows that it works")
     parser.add_argument("--only", default="", help="a part of a work's name, to measure that one alone")
     parser.add_argument("--keep", default="", help="ledger: a folder for the data, to be used again by the next run")
+    parser.add_argument("--seed", type=int, default=1, help="cadence: another fleet")
     options = parser.parse_args()
-    more = {"keep_in": options.keep} if options.keep else {}
+    more: dict[str, object] = {"keep_in": options.keep} if options.keep else {}
+    if options.name == "cadence":
+        more["seed"] = options.seed
     result = BENCHMARKS[options.name](quick=options.quick, only=options.only, **more)
     sys.stdout.write(json.dumps(result) + "\n")
     return 0

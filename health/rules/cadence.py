@@ -98,6 +98,14 @@ def learned_limits(
     return LearnedLimits(stale=stale, stopped=stopped, why=why)
 
 
+def away_during(spells: Sequence[tuple[datetime, datetime]], *, since: datetime | None, now: datetime) -> timedelta:
+    """How much of the silence since then its exchange did not answer, by these spells (none overlaps another)."""
+    if since is None:
+        return timedelta(0)
+    overlaps = (min(until, now) - max(begin, since) for begin, until in spells)
+    return sum((length for length in overlaps if length > timedelta(0)), timedelta(0))
+
+
 def suspicion(profile: Mapping[str, Any], *, last_trade_at: datetime, now: datetime) -> float:
     """How unlikely so long a silence is for this bot if it lives: 1 for one gap in ten, 2 for one in a hundred."""
     clock, tail = DayClock(tuple(profile["hours"])), Tail(tuple((row[0], row[1]) for row in profile["tail"]))

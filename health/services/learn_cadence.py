@@ -12,6 +12,7 @@ import orjson
 
 from ground.scope import Scope
 from ground.sql import fetch_all, fetch_one, run
+from health.away import NO_ANSWER
 from health.rules.cadence import VERSION, Cadence, learn
 
 HISTORY = timedelta(days=28)  # before a bot's newest trade
@@ -53,17 +54,17 @@ _MOMENTS = """
     SELECT bot_id, array_agg(extract(epoch FROM at)::float8 ORDER BY at) FROM moments GROUP BY bot_id
 """
 
-# A start after a crash and a stop are breaks; an unknown of health's own is an outage of its exchange, until it ends.
-_INTERRUPTIONS = """
+# A start after a crash and a stop are breaks; no answer of the exchange is an outage, until the verdict changes again.
+_INTERRUPTIONS = f"""
     SELECT bot_id, is_break, since, until FROM (
         SELECT t.bot_id, extract(epoch FROM t.at)::float8 AS since,
                extract(epoch FROM lead(t.at, 1, %(now)s) OVER (PARTITION BY t.bot_id ORDER BY t.at, t.id))::float8 AS until,
                t.actor <> 'system:health' AND (t.to_status = 'stopped' OR t.from_status IN ('stopped', 'error')) AS is_break,
-               t.actor = 'system:health' AND t.to_status = 'unknown' AS is_outage
+               {NO_ANSWER} AS is_outage
           FROM bot_health_transitions t
          WHERE t.bot_id = ANY(%(ids)s::uuid[]) AND t.at > %(now)s - 2 * %(history)s) x
      WHERE is_break OR is_outage
-"""
+"""  # noqa: S608 - made of constants
 
 _WRITE = """
     INSERT INTO bot_cadences (bot_id, client_id, learned_at, since_at, trades, is_enough, note, longest_gap_s, profile)

@@ -12,8 +12,9 @@ from django.db import connections
 
 from bots.services.start_bot import start_bot
 from ground.scope import system_scope
+from health.away import away_spells
 from health.models import BotCadence, HealthTransition
-from health.rules.cadence import learned_limits
+from health.rules.cadence import away_during, learned_limits
 from health.services import learn_cadence
 from health.services.learn_cadence import learn_due_cadences
 from tests.fixtures import OPERATOR, Cast, make_bot
@@ -48,8 +49,9 @@ def learned(bot_id: UUID) -> BotCadence:
 
 def changed(bot_id: UUID, cast: Cast, at: datetime, before: str, after: str, actor: str = "system:health") -> None:
     HealthTransition.objects.create(
-        bot_id=bot_id, client_id=cast.acme, at=at, from_status=before, to_status=after, reason="as told", actor=actor
-    )
+        bot_id=bot_id, client_id=cast.acme, at=at, from_status=before, to_status=after, reason="as told", actor=actor,
+        evidence=[{"probe": "trades", "outcome": "unreadable" if after == "unknown" else "read"}],
+    )  # fmt: skip
 
 
 def test_learns_the_limits_of_a_bot_from_its_last_28_days(cast: Cast) -> None:
@@ -104,6 +106,21 @@ def test_leaves_out_what_is_known_to_be_no_gap_between_trades(cast: Cast) -> Non
         changed(bot_id, cast, NOW - timedelta(hours=begin), "unknown", "healthy")
     learn_due_cadences(scope=SCOPE, now=NOW)
     assert learned(bot_id).longest_gap_s < 9 * 3600 < learned(plain).longest_gap_s
+
+
+def test_knows_when_the_exchange_did_not_answer_and_that_a_start_is_no_outage(cast: Cast) -> None:
+    bot_id, other = running_bot(name="a"), running_bot(name="b")
+    at = [NOW - timedelta(hours=hours) for hours in (9, 8, 7, 6, 2)]
+    changed(bot_id, cast, at[0], "healthy", "unknown")
+    changed(bot_id, cast, at[1], "unknown", "stopped")
+    changed(bot_id, cast, at[2], "stopped", "unknown", actor="operator:alice")
+    changed(bot_id, cast, at[3], "unknown", "healthy")
+    changed(bot_id, cast, at[4], "healthy", "unknown")
+    with SCOPE.transaction():
+        found = away_spells([bot_id, other], now=NOW)
+    assert found == {bot_id: ((at[0], at[1]), (at[4], NOW))}
+    silence = NOW - timedelta(hours=8, minutes=30)
+    assert away_during(found[bot_id], since=silence, now=NOW) == timedelta(hours=2.5)
 
 
 def test_many_workers_learn_each_bot_once_and_a_later_one_is_kept(cast: Cast) -> None:

@@ -180,6 +180,7 @@ CELERY_BEAT_SCHEDULE = {
     "poll-hummingbot": {"task": "bots.poll_hummingbot", "schedule": 1.0, "options": {"expires": 5}},
     "reconcile-bots": {"task": "bots.reconcile_bots", "schedule": 2.0, "options": {"expires": 10}},
     "health-cycle": {"task": "health.start_due_checks", "schedule": 2.0, "options": {"expires": 10}},
+    "fill-gaps": {"task": "health.fill_gaps", "schedule": 10.0, "options": {"expires": 30}},
     "finish-deletions": {"task": "bridge_project.finish_deletions", "schedule": 5.0, "options": {"expires": 30}},
     "thin-records": {"task": "bridge_project.thin_records", "schedule": 3600.0, "options": {"expires": 600}},
     "take-snapshots": {"task": "ledger.take_snapshots", "schedule": 5.0, "options": {"expires": 20}},

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from bots.gateways.connect import configured_gateway
 from ground.scope import system_scope
-from health.services import ask_check, run_checks, watch
+from health.services import ask_check, fill_gaps, heartbeat_plans, run_checks, watch
 from health.services.gather_keys import Gateways
 
 HEALTH = system_scope("health")
@@ -43,6 +43,7 @@ def start_due_checks() -> None:
     """Every tick: one task per exchange for the bots that are due, and a nudge for requests that lost theirs."""
     now = timezone.now()
     watch.before_tick(scope=HEALTH, now=now)
+    heartbeat_plans.wake_overdue_bots(now=now)
     for exchange, claim in run_checks.claim_due_bots(now=now).items():
         args = [exchange, [str(bot_id) for bot_id in claim.bot_ids], claim.late_s]
         check_exchange.apply_async(args=args, expires=EXPIRES_S)
@@ -83,6 +84,12 @@ def check_now(request_id: str) -> None:
         ask_check.finish_requests(request_ids=requests, now=timezone.now(), error=sentence)
         raise
     ask_check.finish_requests(request_ids=requests, now=timezone.now())
+
+
+@shared_task(name="health.fill_gaps")
+def fill_trade_gaps() -> None:
+    """Read on where the ledger may lack trades."""
+    fill_gaps.fill_gaps(gateways=gateways(), clock=timezone.now)
 
 
 @shared_task(name="health.learn_cadence")

@@ -110,6 +110,6 @@ def pause_s(attempt: int, *, luck: float) -> float:
 
 
 def _wait(failures: int, *, luck: float, at_least_s: float | None) -> timedelta:
-    times = 2 ** min(max(failures - OPENS_AFTER, 0), 10)
+    times: int = 2 ** min(max(failures - OPENS_AFTER, 0), 10)
     wait = min(FIRST_WAIT * times, LONGEST_WAIT) * (0.75 + luck / 2)
     return max(wait, timedelta(seconds=at_least_s or 0))

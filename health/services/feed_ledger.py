@@ -1,4 +1,7 @@
-"""Every trade that a check reads goes into the ledger: of the bot it is surely of, else of its client's account alone."""
+"""Every trade that a check reads goes into the ledger: of the bot it is surely of, else of its client's account alone.
+
+Where a full page of trades does not reach back to what is known, a gap is noted for ``fill_gaps``.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ from structlog import get_logger
 
 from exchanges.types import Trade
 from ground.scope import Scope, system_scope
+from health.rules.attribution import Attributed
 from health.services.gather_evidence import Gathered
+from health.services.trade_gaps import FIRST_LOOK_BACK, Gap, note_gaps
 from health.subjects import Subject
 from health.types import TradesOutcome
 from ledger.selectors.known import known_exchange_trades
@@ -34,6 +39,11 @@ def feed_ledger(*, subjects: Sequence[Subject], gathered: Mapping[UUID, Gathered
         if (found := gathered.get(subject.bot_id)) and found.seen.outcome == TradesOutcome.READ
     ]
     readings = _readings(scope, read, now=now)
+    gaps = [
+        gap
+        for (subject, found), reading in zip(read, readings, strict=True)
+        if (gap := _gap(subject, found, reading, now=now))
+    ]
     executions = [execution for subject, found in read for execution in _executions(subject, found)]
     for refused in record_executions(scope=scope, executions=executions, now=now).refused:
         one = refused.execution
@@ -41,21 +51,27 @@ def feed_ledger(*, subjects: Sequence[Subject], gathered: Mapping[UUID, Gathered
             "trade_refused", connector=str(one.connector_id), trade=one.trade.exchange_trade_id, why=refused.reason
         )
     refresh_day_figures(scope=scope, readings=readings, now=now)
+    note_gaps(gaps=gaps, now=now)
 
 
-def _executions(subject: Subject, found: Gathered) -> list[NewExecution]:
+def executions_of(subject: Subject, whose: Attributed, *, since: datetime | None = None) -> list[NewExecution]:
+    """The executions to offer to the ledger, those before ``since`` left out."""
     if subject.connector_id is None:
         return []
-    since = subject.ledger_until - LOOK_BACK if subject.ledger_until else None
     return [
         NewExecution(
             client_id=subject.client_id, connector_id=subject.connector_id, bot_id=bot_id,
             exchange=subject.market.exchange, market_type=subject.market.market_type, trade=trade,
         )
-        for bot_id, trades in ((subject.bot_id, found.attributed.own), (None, found.attributed.shared))
+        for bot_id, trades in ((subject.bot_id, whose.own), (None, whose.shared))
         for trade in trades
         if since is None or trade.executed_at >= since
     ]  # fmt: skip
+
+
+def _executions(subject: Subject, found: Gathered) -> list[NewExecution]:
+    since = subject.ledger_until - LOOK_BACK if subject.ledger_until else None
+    return executions_of(subject, found.attributed, since=since)
 
 
 def _readings(scope: Scope, read: Sequence[tuple[Subject, Gathered]], *, now: datetime) -> list[Reading]:
@@ -77,6 +93,17 @@ def _readings(scope: Scope, read: Sequence[tuple[Subject, Gathered]], *, now: da
         )
         for subject, found in read
     ]
+
+
+def _gap(subject: Subject, found: Gathered, reading: Reading, *, now: datetime) -> Gap | None:
+    """What lies between this look and the one before; before a bot's first look, its last week."""
+    oldest = _oldest(found)
+    if not found.was_page_full or reading.known_since is None or oldest is None or subject.connector_id is None:
+        return None
+    since, is_first = subject.ledger_until or now - FIRST_LOOK_BACK, subject.ledger_until is None
+    if since >= oldest.executed_at:
+        return None
+    return Gap(subject.bot_id, subject.client_id, since, oldest.executed_at, is_first)
 
 
 def _oldest(found: Gathered) -> Trade | None:

@@ -15,6 +15,7 @@ from health.rules.funds import need_of, shortages
 from health.rules.words import CircuitState
 from health.services.ask_exchange import Answer, Caller
 from health.services.circuits import Breaker
+from health.services.clocks import NO_OFFSET, Clocks
 from health.services.gather_key import KeySeen, Trades, ask_key, ask_trades
 from health.services.gather_keys import Gateways, Key
 from health.subjects import Subject
@@ -24,7 +25,6 @@ MAY_BE_CUT = 50  # some exchanges give no more at a time whatever is asked for, 
 MOST_THREADS = 64
 MOST_TRIES = 5  # pairs that are tried until one call tells whether an exchange is back
 
-NO_OFFSET = timedelta(0)
 _OUTCOMES = {
     TradesOutcome.READ: ProbeOutcome.READ,
     TradesOutcome.REFUSED: ProbeOutcome.REFUSED,
@@ -54,22 +54,23 @@ def gather(
     keys: Mapping[UUID, Key],
     gateways: Gateways,
     breakers: Mapping[str, Breaker],
-    offsets: Mapping[str, timedelta],
+    clocks: Clocks,
     own_trade_ids: Callable[[Collection[Subject]], Mapping[UUID, frozenset[str]]],
     clock: Callable[[], datetime],
     until_s: float,
 ) -> dict[UUID, Gathered]:
     """What was seen of each bot that has a key; a bot whose turn did not come by ``until_s`` (monotonic) is missing.
 
-    ``offsets`` by exchange; ``own_trade_ids`` is asked for bots whose trades cannot be told from a rival's.
+    ``own_trade_ids`` is asked for bots whose trades cannot be told from a rival's.
     """
     asked = [subject for subject in subjects if subject.bot_id in keys]
     by_key: dict[Key, dict[str, list[Subject]]] = defaultdict(lambda: defaultdict(list))
     for subject in asked:
         by_key[keys[subject.bot_id]][subject.pair].append(subject)
     callers = {name: Caller(gateways, breaker, clock, until_s) for name, breaker in breakers.items()}
-    found = _ask_all(by_key, callers, offsets)
-    told = own_trade_ids([s for s in asked if _is_ambiguous(s, found[keys[s.bot_id]], offsets)]) if asked else {}
+    found = _ask_all(by_key, callers, clocks)
+    _measure_clocks(found, clocks, now=clock())
+    told = own_trade_ids([s for s in asked if _is_ambiguous(s, found[keys[s.bot_id]], clocks)]) if asked else {}
     gathered = {}
     for subject in asked:
         key = keys[subject.bot_id]
@@ -77,7 +78,7 @@ def gather(
         if answer is not None:
             others = [told.get(one.bot_id, frozenset()) for one in by_key[key][subject.pair] if one is not subject]
             own_ids = told.get(subject.bot_id, frozenset())
-            reader = _Reader(subject, offsets.get(key.exchange, NO_OFFSET), own_ids, frozenset().union(*others))
+            reader = _Reader(subject, clocks.offset(key.exchange), own_ids, frozenset().union(*others))
             gathered[subject.bot_id] = reader.gathered(answer, found[key], breakers[key.exchange], key)
     return gathered
 
@@ -85,7 +86,7 @@ def gather(
 def _ask_all(
     by_key: Mapping[Key, Mapping[str, Sequence[Subject]]],
     callers: Mapping[str, Caller],
-    offsets: Mapping[str, timedelta],
+    clocks: Clocks,
 ) -> dict[Key, KeySeen]:
     found = {key: KeySeen() for key in by_key}
     if not by_key:
@@ -98,7 +99,7 @@ def _ask_all(
         of_pair = by_key[key]
 
         def shows_life(pair: str, trades: Trades, at: datetime) -> bool:
-            offset = offsets.get(key.exchange, NO_OFFSET)
+            offset = clocks.offset(key.exchange)
             return all(_Reader(subject, offset).shows_life(trades, at) for subject in of_pair[pair])
 
         ask_key(key, list(of_pair), caller=callers[key.exchange], shows_life=shows_life, known=found[key])
@@ -120,11 +121,18 @@ def _try_exchange(
             return
 
 
-def _is_ambiguous(subject: Subject, seen: KeySeen, offsets: Mapping[str, timedelta]) -> bool:
+def _measure_clocks(found: Mapping[Key, KeySeen], clocks: Clocks, *, now: datetime) -> None:
+    """Of the exchanges that have just answered, before the times that they told are judged."""
+    for key, seen in found.items():
+        if any(answer.value is not None for answer in seen.trades.values()):
+            clocks.measure_if_due(key.exchange, key.market_type, now=now)
+
+
+def _is_ambiguous(subject: Subject, seen: KeySeen, clocks: Clocks) -> bool:
     answer = seen.trades.get(subject.pair)
     if answer is None or answer.value is None or not subject.rivals:
         return False
-    offset = offsets.get(subject.market.exchange, NO_OFFSET)
+    offset = clocks.offset(subject.market.exchange)
     return bool(_Reader(subject, offset).attributed(answer.value, answer.asked_at).shared)
 
 
@@ -185,7 +193,7 @@ class _Reader:
         if answer is None:
             return OrdersSeen()
         if answer.value is None:
-            return OrdersSeen(_outcome(answer), answer.detail, asked_at=answer.asked_at)
+            return OrdersSeen(_outcome(answer.outcome), answer.detail, asked_at=answer.asked_at)
         own, shared = attribute_orders(
             answer.value, order_prefix=self.subject.order_prefix, rivals=self.subject.rivals, offset=self.offset
         )
@@ -204,7 +212,7 @@ class _Reader:
         if answer is None:
             return BalanceSeen()
         if answer.value is None:
-            return BalanceSeen(_outcome(answer), answer.detail, asked_at=answer.asked_at)
+            return BalanceSeen(_outcome(answer.outcome), answer.detail, asked_at=answer.asked_at)
         lacking = shortages(
             balances=answer.value,
             pair=self.subject.pair,
@@ -214,8 +222,8 @@ class _Reader:
         return BalanceSeen(ProbeOutcome.READ, "", lacking, answer.asked_at)
 
 
-def _outcome(answer: Answer[object]) -> ProbeOutcome:
-    return _OUTCOMES.get(answer.outcome, ProbeOutcome.UNREADABLE)
+def _outcome(outcome: TradesOutcome) -> ProbeOutcome:
+    return _OUTCOMES.get(outcome, ProbeOutcome.UNREADABLE)
 
 
 def _exchange_seen(answer: Answer[Trades], breaker: Breaker, key: Key) -> ExchangeSeen:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from exchanges.types import Balance, Credentials, MarketType, OpenOrder, Trade
+from exchanges.types import Balance, Credentials, MarketType, OpenOrder, Trade, TradePage
 from ground.encrypted import Undecryptable
+from health.services.clocks import ClockGateways
 from health.subjects import Subject
 from health.types import TradesOutcome, TradesSeen
 
@@ -20,10 +22,12 @@ class Gateway(Protocol):
 
     def fetch_open_orders(self, symbol: str) -> list[OpenOrder]: ...
 
+    def fetch_trade_page(self, symbol: str, *, since: datetime, until: datetime) -> TradePage: ...
+
     def fetch_balance(self) -> Mapping[str, Balance]: ...
 
 
-class Gateways(Protocol):
+class Gateways(ClockGateways, Protocol):
     """What ``exchanges.gateways.pool.GatewayPool`` gives; always the same gateway for the same key."""
 
     def gateway(

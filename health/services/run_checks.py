@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import connections
-
 from exchanges.names import resolve
-from ground.scope import OPERATOR_ALIAS, assert_no_transaction, system_scope
+from ground.scope import system_scope
 from ground.sql import fetch_all, run
 from health import selectors
 from health.rules.verdict import STOP_GRACE, judge
 from health.rules.words import CircuitState
 from health.services.ask_runtime import Histories, own_trade_ids
 from health.services.circuits import Breaker, open_breakers, store_circuits
+from health.services.clocks import open_clocks
 from health.services.feed_ledger import feed_ledger
 from health.services.gather_evidence import Gathered, gather
 from health.services.gather_keys import Gateways, Key, keys_of
+from health.services.key_locks import holding
 from health.services.record_verdicts import Checked, record_verdicts
 from health.services.watch import after_checks
 from health.subjects import SEEN_RUNNING, Subject, subjects
@@ -106,12 +105,13 @@ def check_bots(
     with system_scope("health").transaction():
         found = subjects(bot_ids, now=clock())
     keys, unasked = keys_of(found)
-    with _holding(set(keys.values()) if is_scheduled else set()) as busy:
+    with holding(set(keys.values()) if is_scheduled else set()) as busy:
         free = {bot_id: key for bot_id, key in keys.items() if key not in busy}
         names = {(key.exchange, key.fingerprint) for key in free.values()}
         breakers = open_breakers(names, now=clock(), is_minded=is_scheduled)
+        clocks = open_clocks(gateways, breakers.keys())
         gathered = gather(
-            subjects=found, keys=free, gateways=gateways, breakers=breakers, offsets={},
+            subjects=found, keys=free, gateways=gateways, breakers=breakers, clocks=clocks,
             own_trade_ids=lambda doubtful: own_trade_ids(doubtful, histories), clock=clock, until_s=until_s,
         )  # fmt: skip
         checks = [
@@ -149,25 +149,6 @@ def _check(
         checked_at = gathered.asked_at
     verdict = judge(evidence=evidence, limits=subject.limits, now=checked_at)
     return Checked(subject, evidence, verdict, checked_at, key.fingerprint if key else "")
-
-
-@contextmanager
-def _holding(keys: set[Key]) -> Iterator[set[Key]]:
-    """Hold the advisory lock of each key, without a transaction; gives those that somebody else holds."""
-    if not keys:
-        yield set()
-        return
-    assert_no_transaction()
-    locks = {key: int.from_bytes(bytes.fromhex(key.fingerprint), signed=True) for key in keys}
-    with connections[OPERATOR_ALIAS].cursor() as cursor:
-        wanted = [list(locks.values())]
-        cursor.execute("SELECT lock, pg_try_advisory_lock(lock) FROM unnest(%s::bigint[]) AS lock", wanted)
-        held = [lock for lock, is_ours in cursor.fetchall() if is_ours]
-    try:
-        yield {key for key, lock in locks.items() if lock not in held}
-    finally:
-        with connections[OPERATOR_ALIAS].cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(lock) FROM unnest(%s::bigint[]) AS lock", [held])
 
 
 def _look_again(bot_ids: list[UUID], *, at: datetime) -> None:

@@ -87,3 +87,16 @@ def refresh_day_figures(*, scope: Scope, readings: Sequence[Reading], now: datet
         run(_FIGURES, params)
         run(_ACCOUNTS, params)
         run(_MARKS, params)
+
+
+def extend_known_time(*, scope: Scope, bot_id: UUID, since: datetime, until: datetime) -> None:
+    """The trades between were read to the last: where the ledger was complete from ``until`` on, it now is from ``since``.
+
+    The day's figures follow with the next look at the bot. Safe to run twice.
+    """
+    with scope.transaction():
+        run(
+            "UPDATE bot_accounts SET complete_since = %(since)s WHERE bot_id = %(bot)s AND complete_since > %(since)s "
+            "AND complete_since <= %(until)s",
+            {"bot": bot_id, "since": since, "until": until},
+        )

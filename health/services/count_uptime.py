@@ -75,7 +75,7 @@ ON CONFLICT (bot_id, day) DO UPDATE
        IS DISTINCT FROM (u.counted_to, u.healthy_s, u.stale_s, u.stopped_s, u.error_s, u.unknown_s, u.planned_s)
 """
 _COUNTED = """
-    INSERT INTO health_state AS s (id, uptime_counted_at, dead_man_error) VALUES (1, %(now)s, '')
+    INSERT INTO health_state AS s (id, uptime_counted_at) VALUES (1, %(now)s)
     ON CONFLICT (id) DO UPDATE SET uptime_counted_at = greatest(s.uptime_counted_at, excluded.uptime_counted_at)
 """
 

@@ -17,21 +17,21 @@ from health.services.raise_incidents import look_for_incidents
 
 AWAY_AFTER = timedelta(seconds=60)  # nobody ticked for so long: everything may look dead that was only not looked at
 
+_LAST_TICK = "SELECT last_tick_at FROM health_state WHERE id = 1 FOR UPDATE"
 _TICK = """
-    WITH before AS MATERIALIZED (SELECT last_tick_at FROM health_state WHERE id = 1 FOR UPDATE)
-    INSERT INTO health_state AS s (id, last_tick_at, dead_man_error) VALUES (1, %(now)s, '')
+    INSERT INTO health_state AS s (id, last_tick_at) VALUES (1, %(now)s)
     ON CONFLICT (id) DO UPDATE SET last_tick_at = greatest(s.last_tick_at, excluded.last_tick_at)
-    RETURNING (SELECT last_tick_at FROM before)
 """
 _ROUND = """
     INSERT INTO health_rounds (exchange, started_at, finished_at, bots, written, late_s)
     VALUES (%(exchange)s, %(started_at)s, %(finished_at)s, %(bots)s, %(written)s, %(late_s)s)
 """
-# Rounds begin side by side, and the one that ends first need not be the one that began first.
+# Rounds begin side by side, and the one that ends first need not be the one that began first. One that began before the
+# last cycle ended, and tells of it late, was part of that.
 _BEGIN = """
-    INSERT INTO health_state AS s (id, cycle_began_at, dead_man_error) VALUES (1, %(started_at)s, '')
-    ON CONFLICT (id) DO UPDATE
-       SET cycle_began_at = least(s.cycle_began_at, greatest(excluded.cycle_began_at, s.last_cycle_at))
+    INSERT INTO health_state AS s (id, cycle_began_at) VALUES (1, %(started_at)s)
+    ON CONFLICT (id) DO UPDATE SET cycle_began_at = least(s.cycle_began_at, excluded.cycle_began_at)
+     WHERE s.last_cycle_at IS NULL OR s.last_cycle_at <= excluded.cycle_began_at
 """
 _WATCHED = "b.retired_at IS NULL AND b.desired_status = 'running' AND b.runtime_kind <> 'arena'"
 _END = f"""
@@ -83,8 +83,9 @@ def after_round(
 def before_tick(*, scope: Scope, now: datetime) -> None:
     """Called at each tick of the schedule, before bots are claimed: notices that nobody ticked for a while."""
     with scope.transaction(reason="tick"):
-        row = fetch_one(_TICK, {"now": now})
+        row = fetch_one(_LAST_TICK)
         last = row[0] if row else None
+        run(_TICK, {"now": now})
         if last is None or now - last > AWAY_AFTER:
             note_boot(scope=scope, now=now)
         interval = timedelta(seconds=selectors.check_interval_s())

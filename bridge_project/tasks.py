@@ -8,6 +8,7 @@ from celery import shared_task
 from celery.signals import before_task_publish
 from django.utils import timezone
 
+from alerts.services.forget import forget_alerts
 from bridge_project.pulse import beat_pulse
 from bridge_project.use_cases.delete import finish_deletions
 from clients.idempotency import forget_old_answers
@@ -38,4 +39,5 @@ def finish_deletions_task() -> None:
 def thin_records() -> None:
     forget_old_answers(scope=system_scope("thinning"))
     thin_checks(scope=system_scope("thinning"), now=timezone.now())
+    forget_alerts(scope=system_scope("thinning"), now=timezone.now())
     forget_heartbeats(scope=system_scope("thinning"), now=timezone.now())

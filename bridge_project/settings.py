@@ -176,11 +176,14 @@ CELERY_TASK_ROUTES = {"*.now": {"queue": "now"}}
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "pulse": {"task": "bridge_project.pulse", "schedule": 2.0, "options": {"expires": 10}},
+    "plan-alerts": {"task": "alerts.plan", "schedule": 2.0, "options": {"expires": 10}},
     "send-alerts": {"task": "alerts.send", "schedule": 2.0, "options": {"expires": 10}},
     "poll-hummingbot": {"task": "bots.poll_hummingbot", "schedule": 1.0, "options": {"expires": 5}},
     "reconcile-bots": {"task": "bots.reconcile_bots", "schedule": 2.0, "options": {"expires": 10}},
     "health-cycle": {"task": "health.start_due_checks", "schedule": 2.0, "options": {"expires": 10}},
     "fill-gaps": {"task": "health.fill_gaps", "schedule": 10.0, "options": {"expires": 30}},
+    "health-sweep": {"task": "health.sweep", "schedule": 5.0, "options": {"expires": 20}},
+    "count-uptime": {"task": "health.count_uptime", "schedule": 60.0, "options": {"expires": 50}},
     "finish-deletions": {"task": "bridge_project.finish_deletions", "schedule": 5.0, "options": {"expires": 30}},
     "thin-records": {"task": "bridge_project.thin_records", "schedule": 3600.0, "options": {"expires": 600}},
     "take-snapshots": {"task": "ledger.take_snapshots", "schedule": 5.0, "options": {"expires": 20}},
@@ -207,6 +210,7 @@ EXCHANGE_BASE_URLS: dict[str, str] = _setting(
     ),
 )
 EXCHANGE_TIMEOUT_SECONDS = 8
+DEAD_MAN_URL = _address("DEAD_MAN_URL")  # asked for (GET) after each look at every bot; a secret
 
 EMAIL_HOST = ""  # no mail server: channels of kind email say so
 EMAIL_TIMEOUT = 10

@@ -131,7 +131,7 @@ def send_again(*, scope: Scope, delivery_id: UUID, now: datetime) -> None:
     """A person wants a failed message to be tried again, from the first attempt. Raises NotFound, Conflict."""
     with scope.transaction(reason="message sent again"):
         changed = run(
-            "UPDATE alert_deliveries SET status = 'waiting', attempts = 0, due_at = %(now)s "
+            "UPDATE alert_deliveries SET status = 'waiting', attempts = 0, due_at = %(now)s, error = '' "
             "WHERE id = %(id)s AND status = 'failed'",
             {"id": delivery_id, "now": now},
         )

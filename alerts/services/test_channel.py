@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from celery import current_app
@@ -22,6 +23,7 @@ log = get_logger(__name__)
 SEND_NOW = "alerts.send.now"
 POLL_S = 0.1
 NUDGE_LASTS_S = 60
+TITLE = "Test message of Trading Bridge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +51,9 @@ def send_test(*, scope: Scope, channel_id: UUID, now: datetime) -> UUID:
             client_id=channel.client_id,
             kind=MessageKind.TEST,
             severity=Severity.INFO,
-            title="Test message of Trading Bridge",
+            title=TITLE,
             body=f"The channel “{channel.name}” works. Nothing has happened: somebody pressed its test button.",
-            payload={"event": "test", "severity": "info", "title": "Test message of Trading Bridge", "at": iso(now)},
+            payload=_payload(now),
             due_at=now,
         )
         on_commit(lambda: _nudge(delivery.id))
@@ -75,6 +77,21 @@ def await_delivery(*, scope: Scope, delivery_id: UUID, until_s: float) -> TestRe
             )
         assert_no_transaction()
         time.sleep(POLL_S)
+
+
+def _payload(now: datetime) -> dict[str, Any]:
+    """The shape of every webhook's body, about nothing."""
+    return {
+        "version": 1,
+        "event": str(MessageKind.TEST),
+        "number": 1,
+        "severity": str(Severity.INFO),
+        "title": TITLE,
+        "at": iso(now),
+        "incident": None,
+        "bots": [],
+        "bots_total": 0,
+    }
 
 
 def _nudge(delivery_id: UUID) -> None:

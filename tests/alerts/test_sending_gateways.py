@@ -16,12 +16,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from email import message_from_bytes, policy
 from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -37,6 +34,7 @@ from alerts.rules.words import MessageKind, Severity
 from bridge_project.up.urls import mail_config
 from ground.errors import BadCredentials, GatewayError, RateLimited, Rejected, Unavailable, UnknownOutcome
 from ground.scope import system_scope
+from tests.alerts.mailboxes import mail_server
 from tests.alerts.receivers import KEY, Receiver, documented, receiver, wait_until
 
 SECRET = "secret-part"  # stands in every address used here
@@ -241,28 +239,8 @@ def test_apprise_knows_which_addresses_it_can_use() -> None:
 # -- e-mail -----------------------------------------------------------------------------------------------------------
 
 
-class Mailbox:
-    """What the mail server took: who wrote, to whom, and the mail."""
-
-    def __init__(self) -> None:
-        self.taken: list[tuple[str, list[str], bytes]] = []
-        self.refused: dict[str, str] = {}
-        self.answer = "250 taken"
-
-    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
-        if address in self.refused:
-            return self.refused[address]
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        if self.answer.startswith("250"):
-            self.taken.append((envelope.mail_from, envelope.rcpt_tos, envelope.content))
-        return self.answer
-
-
 def test_mail_arrives_whole_and_with_the_same_id_when_it_is_sent_again() -> None:
-    with _mail_server() as (box, port):
+    with mail_server() as (box, port):
         gateway = EmailGateway("ops@acme.example, night shift <night@acme.example>", _server(port))
         for message in (MESSAGE, replace(MESSAGE, title="two\r\nBcc: lines@evil.example\x00")):
             assert gateway.send(message) == ""
@@ -278,7 +256,7 @@ def test_mail_arrives_whole_and_with_the_same_id_when_it_is_sent_again() -> None
 
 
 def test_mail_that_one_of_two_addresses_refuses_is_sent_and_says_so() -> None:
-    with _mail_server() as (box, port):
+    with mail_server() as (box, port):
         box.refused = {"gone@acme.example": "550 no such user gone@acme.example"}
         remark = EmailGateway("ops@acme.example,gone@acme.example", _server(port)).send(MESSAGE)
     assert remark == "1 of 2 addresses were refused by the mail server." and box.taken[0][1] == ["ops@acme.example"]
@@ -294,7 +272,7 @@ def test_mail_that_one_of_two_addresses_refuses_is_sent_and_says_so() -> None:
 def test_each_refusal_of_a_mail_server_has_its_name(
     refused: str, answer: str, error: type[GatewayError], says: str
 ) -> None:
-    with _mail_server() as (box, port):
+    with mail_server() as (box, port):
         box.answer = answer
         box.refused = {f"{SECRET}@acme.example": f"{refused} {SECRET}"} if refused else {}
         with pytest.raises(error, match=says) as raised:
@@ -322,7 +300,7 @@ def test_mail_server_gets_the_password_only_through_trusted_encryption(
     security: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context, authority = _certificate(tmp_path)
-    with _mail_server(security, context) as (box, port):
+    with mail_server(security, context) as (box, port):
         server = replace(_server(port), security=security, user="bridge", password="right " + SECRET)
         with pytest.raises(Unavailable, match="certificate"):
             EmailGateway("a@b.example", server).send(MESSAGE)
@@ -332,7 +310,7 @@ def test_mail_server_gets_the_password_only_through_trusted_encryption(
         with pytest.raises(BadCredentials, match="EMAIL_URL") as raised:
             EmailGateway("a@b.example", replace(server, password="wrong " + SECRET)).send(MESSAGE)
         assert SECRET not in _chain(raised.value) + repr(server)
-    with _mail_server() as (box, port), pytest.raises(Rejected, match="encryption"):
+    with mail_server() as (box, port), pytest.raises(Rejected, match="encryption"):
         EmailGateway("a@b.example", replace(server, port=port, security="starttls")).send(MESSAGE)
 
 
@@ -378,30 +356,6 @@ def _server(port: int) -> MailServer:
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-@contextmanager
-def _mail_server(security: str = "none", context: ssl.SSLContext | None = None) -> Iterator[tuple[Mailbox, int]]:
-    def check(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
-        return AuthResult(success=data.password.startswith(b"right"), handled=False)
-
-    box, options = Mailbox(), {"authenticator": check, "auth_require_tls": security == "starttls"}
-    if security == "tls":
-        options |= {"ssl_context": context}
-    if security == "starttls":
-        options |= {"tls_context": context, "require_starttls": True}
-    controller = _Controller(box, hostname="127.0.0.1", port=0, **options)
-    controller.start()
-    try:
-        yield box, controller.port
-    finally:
-        controller.stop()
-
-
-class _Controller(Controller):
-    def _trigger_server(self) -> None:
-        self.port = self.server.sockets[0].getsockname()[1]  # the system chose it
-        super()._trigger_server()
 
 
 @contextmanager

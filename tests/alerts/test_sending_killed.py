@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +17,10 @@ import psutil
 from celery import current_app
 from django.conf import settings
 from django.db import connection
+from django.utils import timezone
 
 from alerts.models import AlertDelivery
+from alerts.services.test_channel import await_delivery, send_test
 from tests.alerts.receivers import KEY, Receiver, Request, documented, make_channel, make_message, receiver, wait_until
 from tests.fixtures import OPERATOR
 
@@ -78,6 +81,9 @@ def test_two_workers_and_kill_9_in_the_middle_lose_nothing_and_double_only_what_
                 for channel in channels:
                     make_message(channel, about=f"{channel.name} after {round_}")
             wait_until(lambda: _states() == {"sent"}, seconds=120)
+        pressed = send_test(scope=OPERATOR, channel_id=channels[0].id, now=timezone.now())  # nobody ticks any more
+        said = await_delivery(scope=OPERATOR, delivery_id=pressed, until_s=time.monotonic() + 60)
+        assert (said.status, said.error) == ("sent", "")
     _verify(web, taker, doubled)
 
 

@@ -13,7 +13,16 @@ from django.utils import timezone
 
 from bots.gateways.connect import configured_gateway
 from ground.scope import system_scope
-from health.services import ask_check, fill_gaps, heartbeat_plans, run_checks, watch
+from health.services import (
+    ask_check,
+    count_uptime,
+    dead_man,
+    fill_gaps,
+    heartbeat_plans,
+    raise_incidents,
+    run_checks,
+    watch,
+)
 from health.services.gather_keys import Gateways
 
 HEALTH = system_scope("health")
@@ -98,3 +107,18 @@ def learn_cadence() -> None:
     from health.services.learn_cadence import learn_due_cadences
 
     learn_due_cadences(scope=system_scope("health"), now=timezone.now())
+
+
+@shared_task(name="health.sweep")
+def sweep() -> None:
+    """What rounds do at their end, once more: nothing is lost with a worker that died before it could."""
+    now = timezone.now()
+    raise_incidents.look_for_incidents(scope=HEALTH, now=now)
+    watch.finish_cycle(scope=HEALTH, now=now)
+    dead_man.tell_dead_man(scope=HEALTH, url=settings.DEAD_MAN_URL, now=now)
+
+
+@shared_task(name="health.count_uptime")
+def count_every_uptime() -> None:
+    """Bring every bot's uptime up to now."""
+    count_uptime.count_uptime(scope=HEALTH, now=timezone.now())

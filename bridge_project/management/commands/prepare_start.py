@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError, connection
+from django.utils import timezone
 
 from bots.services.ship_templates import ship_templates
 from bridge_project.installation import (
@@ -20,6 +21,7 @@ from bridge_project.installation import (
 )
 from ground.errors import BridgeError
 from ground.scope import system_scope
+from health.services.watch import note_boot
 
 
 class Command(BaseCommand):
@@ -43,6 +45,7 @@ class Command(BaseCommand):
         call_command("migrate", interactive=False, verbosity=0)
         check_encryption_keys()
         ship_templates(scope=system_scope("start"))
+        note_boot(scope=system_scope("start"), now=timezone.now())
         if no_first_run:
             return
         path = Path(credentials_file)

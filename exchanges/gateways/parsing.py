@@ -194,13 +194,13 @@ def _client_order_id(row: Row) -> str | None:
 
 def _side(value: Any) -> Side:
     if value not in (Side.BUY, Side.SELL):
-        raise Unreadable("a trade without a side")
+        raise Unreadable("a row without a side")
     return Side(value)
 
 
 def _instant(value: Any) -> datetime:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise Unreadable("a trade without a time")
+        raise Unreadable("a row without a time")
     milliseconds = _number(value, "time")
     if not _EARLIEST_MS < milliseconds < _LATEST_MS:
         raise Unreadable("a time that cannot be")

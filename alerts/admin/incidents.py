@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -174,19 +174,19 @@ class IncidentAdmin(FactsAdmin):
         return format_html('<ul class="bridge-list">{}</ul>{}', items, more)
 
     @display(description="snoozed")
-    def snoozed(self, incident: Incident) -> SafeString | str:
+    def snoozed(self, incident: Incident) -> str:
         row = Snooze.objects.filter(kind=incident.kind, key=incident.key, until_at__gt=timezone.now()).first()
         if row is None:
             return NOTHING
         why = f": {row.reason}" if row.reason else ""
-        return format_html("{} until {:%Y-%m-%d %H:%M} UTC{}", row.snoozed_by, row.until_at, why)
+        return f"{row.snoozed_by} until {row.until_at:%Y-%m-%d %H:%M} UTC{why}"
 
     @display(description="history")
     def history(self, incident: Incident) -> SafeString | str:
         rows = format_html_join(
             "",
-            '<tr><td class="bridge-when">{:%Y-%m-%d %H:%M:%S}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>',
-            ((e.at, e.kind, severity_badge(e.severity), e.title, e.actor) for e in incident.events.all()),
+            '<tr><td class="bridge-when">{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>',
+            ((_exact(e.at), e.kind, severity_badge(e.severity), e.title, e.actor) for e in incident.events.all()),
         )
         return format_html('<table class="bridge-table"><tbody>{}</tbody></table>', rows) if rows else NOTHING
 
@@ -195,8 +195,11 @@ class IncidentAdmin(FactsAdmin):
         found = incident.deliveries.select_related("channel").order_by("created_at")[:50]
         rows = format_html_join(
             "",
-            '<tr><td class="bridge-when">{:%Y-%m-%d %H:%M:%S}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>',
-            ((d.sent_at or d.created_at, d.channel.name, d.kind, _delivered(d.status), d.error or "") for d in found),
+            '<tr><td class="bridge-when">{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>',
+            (
+                (_exact(d.sent_at or d.created_at), d.channel.name, d.kind, _delivered(d.status), d.error or "")
+                for d in found
+            ),
         )
         return format_html('<table class="bridge-table"><tbody>{}</tbody></table>', rows) if rows else "nobody yet"
 
@@ -277,6 +280,10 @@ def _touched(row: IncidentBot) -> SafeString:
     text = f"{row.bot.name} of {row.bot.client.account_identifier}"
     link = format_html('<a class="bridge-link" href="{}">{}</a>', address, text)
     return format_html("<s>{}</s>", link) if row.until_at else link
+
+
+def _exact(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def _delivered(status: str) -> SafeString:

@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client as HttpClient
+from django.utils import timezone
 from django_otp.oath import totp
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from alerts.models import AlertChannel, AlertRule, MaintenanceWindow, Snooze
+from alerts.services.incidents import raise_incident
 from bots.models import Bot, BotsSettings, BotTemplate
 from clients.models import ApiKey, AuditEntry, Client, Connector, Wallet
+from ground.scope import system_scope
 from health.models import CheckRequest, HealthSettings
 from tests.fixtures import Caller, Cast, make_bot
 
@@ -259,3 +263,66 @@ def _bot_form(bot_id: Any) -> dict[str, str]:
         "connector": str(bot.connector_id), "config": "{}", "runtime_kind": bot.runtime_kind, "stale_minutes": "",
         "stopped_minutes": "",
     }  # fmt: skip
+
+
+def test_channel_is_made_tested_and_its_secrets_are_shown_once_or_never(desk: HttpClient) -> None:
+    address = "https://hooks.example.org/services/planted-secret"
+    form = {"name": "desk", "kind": "webhook", "is_enabled": "on", "new_address": address}
+    answer = _post(desk, "/admin/alerts/alertchannel/add/", form)
+    [channel] = AlertChannel.objects.all()
+    key = channel.signing_key.open()
+    assert answer.status_code == 200 and key in answer.content.decode()
+    assert channel.address.open() == address and "planted" not in channel.address_hint
+    page = desk.get(f"/admin/alerts/alertchannel/{channel.id}/change/").content.decode()
+    assert "planted-secret" not in page and key not in page and "warning and worse, at once" in page
+    rule = {"channel": channel.id, "name": "night", "is_enabled": "on", "kinds": '["bot_health"]', "quiet_days": "[]",
+            "min_severity": "critical", "after_minutes": "15", "repeat_minutes": "60", "quiet_from": "22:00:00",
+            "quiet_until": "06:00:00", "quiet_timezone": "Europe/Berlin"}  # fmt: skip
+    assert _post(desk, "/admin/alerts/alertrule/add/", rule).status_code == 302
+    refused = _post(desk, "/admin/alerts/alertrule/add/", rule | {"name": "other", "quiet_timezone": "Mars/Base"})
+    assert refused.status_code == 200 and AlertRule.objects.count() == 2
+    said = (
+        "critical only, of bot health, still open after 15 min, again every 60 min, quiet 22:00 to 06:00 Europe/Berlin"
+    )
+    assert said in desk.get("/admin/alerts/alertrule/").content.decode()
+    changed = _post(desk, f"/admin/alerts/alertchannel/{channel.id}/change/", {"name": "desk 2", "new_address": ""})
+    channel.refresh_from_db()
+    assert changed.status_code == 302 and channel.address.open() == address and channel.name == "desk 2"
+    renewed = desk.post(f"/admin/alerts/alertchannel/{channel.id}/renew_key/")
+    channel.refresh_from_db()
+    assert channel.signing_key.open() != key and channel.signing_key.open() in renewed.content.decode()
+    entries = str(list(AuditEntry.objects.filter(table_name="alert_channels").values()))
+    assert "planted" not in entries and key not in entries and "operator:alice" in entries
+
+
+def test_a_channel_that_cannot_be_reached_says_so_and_a_bad_address_is_refused(desk: HttpClient) -> None:
+    form = {"name": "desk", "kind": "email", "is_enabled": "on", "new_address": "not an address"}
+    refused = _post(desk, "/admin/alerts/alertchannel/add/", form)
+    assert refused.status_code == 200 and not AlertChannel.objects.exists() and _errors(refused)
+
+
+def test_an_incident_is_snoozed_and_woken(desk: HttpClient, cast: Cast) -> None:
+    made = raise_incident(
+        scope=system_scope("health"), kind="bot_health", key="1", title="It is stopped.", now=timezone.now()
+    )
+    page = f"/admin/alerts/incident/{made}/"
+    assert desk.post(f"{page}snooze/", YES | {"hours": "8", "reason": "known"}, headers=HERE).status_code == 200
+    snooze = Snooze.objects.get()
+    assert (snooze.kind, snooze.key, snooze.snoozed_by, snooze.reason) == ("bot_health", "1", "operator:alice", "known")
+    shown = desk.get(f"{page}change/").content.decode()
+    assert "operator:alice until" in shown and "known" in shown and "opened" in shown and "snoozed" in shown
+    desk.post(f"{page}wake/", YES, headers=HERE)
+    assert not Snooze.objects.exists()
+
+
+def test_a_maintenance_window_is_made_changed_and_refused(desk: HttpClient, cast: Cast) -> None:
+    form = {"name": "sundays", "client": cast.acme, "starts_at_0": "2026-11-22", "starts_at_1": "03:00:00",
+            "cron": "0 3 * * sun", "timezone": "Europe/Berlin", "duration_minutes": "90"}  # fmt: skip
+    answer = _post(desk, "/admin/alerts/maintenancewindow/add/", form)
+    assert answer.status_code == 302, _errors(answer)
+    window = MaintenanceWindow.objects.get()
+    assert (window.cron, window.duration_minutes, window.created_by) == ("0 3 * * sun", 90, "operator:alice")
+    refused = _post(desk, f"/admin/alerts/maintenancewindow/{window.id}/change/", form | {"cron": "never"})
+    assert refused.status_code == 200
+    window.refresh_from_db()
+    assert window.cron == "0 3 * * sun"

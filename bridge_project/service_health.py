@@ -18,6 +18,7 @@ from bots.models import HummingbotState
 from bots.selectors import SILENT_POLLS, poll_seconds
 from bridge_project import pulse
 from ground.http import iso, json_response
+from health.watching import cycle_seen
 
 Check = dict[str, Any]
 
@@ -29,7 +30,8 @@ def health(request: HttpRequest) -> HttpResponse:
     checks |= _pulses(now) if checks["broker"]["status"] == "healthy" else {n: _unknown() for n in ("worker", "beat")}
     is_lost = checks["database"]["status"] != "healthy"
     checks["hummingbot"] = _unknown() if is_lost else _hummingbot(now)
-    fine = ("healthy", "not_configured")
+    checks["health_cycle"] = _unknown() if is_lost else _health_cycle(now)
+    fine = ("healthy", "not_configured", "waiting")
     word = "unhealthy" if is_lost else "healthy" if all(c["status"] in fine for c in checks.values()) else "degraded"
     body = {
         "status": word,
@@ -103,6 +105,18 @@ def _hummingbot(now: datetime) -> Check:
     if state.failures or check["status"] == "silent":
         check["status"] = "unreachable"
     return check | {"latency_ms": state.latency_ms}
+
+
+def _health_cycle(now: datetime) -> Check:
+    """When every bot had last been looked at, how long that took, and by how much the next such look is late."""
+    cycle = cycle_seen(now=now)
+    return {
+        "status": cycle.word,
+        "last_seen_at": iso(cycle.last_at),
+        "length_s": None if cycle.length_s is None else float(cycle.length_s),
+        "bots": cycle.bots,
+        "late_s": round(cycle.late_s, 1),
+    }
 
 
 def _unknown() -> Check:

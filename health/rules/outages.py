@@ -26,11 +26,13 @@ class Outage(StrEnum):
     EXCHANGE_DOWN = "exchange_down"  # an exchange that gives no readable answer
     KEY_REJECTED = "key_rejected"  # a key that its exchange refuses
     KEY_UNREADABLE = "key_unreadable"  # a key for which nothing readable comes, at an exchange that answers others
+    CHECK_BROKEN = "check_broken"  # our own check breaks, for all bots of an exchange alike
     HUMMINGBOT_DOWN = "hummingbot_down"
     MESSAGE_BROKER_DOWN = "message_broker_down"  # Hummingbot's: all its bots fell silent at once
 
 
 OF_ONE_BOT = (Outage.BOT_HEALTH, Outage.OUT_OF_FUNDS)
+OF_A_KEY = (Outage.KEY_REJECTED, Outage.KEY_UNREADABLE)
 HUMMINGBOT = "hummingbot"  # the key of what is wrong with it
 WORSE_AFTER = timedelta(minutes=10)  # an exchange away for so long is critical
 UNREADABLE_AFTER = timedelta(minutes=10)  # a key for which nothing readable came for so long
@@ -172,6 +174,8 @@ def _group_of(bot: BotSeen, *, down: dict[str, CircuitSeen], now: datetime) -> t
     """The trouble of many that this bot's verdict comes from."""
     if bot.status == HealthStatus.ERROR and bot.cause == "key":
         return Outage.KEY_REJECTED, bot.key
+    if bot.status == HealthStatus.ERROR and bot.cause == "bridge":
+        return Outage.CHECK_BROKEN, bot.exchange
     if bot.status != HealthStatus.UNKNOWN or bot.cause != "exchange":
         return None
     if bot.exchange in down:
@@ -231,7 +235,7 @@ def _of_many(kind: Outage, key: str, touched: list[BotSeen], down: dict[str, Cir
         "exchange": first.exchange, "bots": len(touched), "said": reason, "since": since, "client_title": client_title,
     }  # fmt: skip
     # An exchange is everybody's; a key is its client's.
-    client_id = next(iter(clients)) if len(clients) == 1 and kind != Outage.EXCHANGE_DOWN else None
+    client_id = next(iter(clients)) if len(clients) == 1 and kind in OF_A_KEY else None
     title = f"{_MANY[kind](first)}; {_counted(touched)} cannot be told. {reason}"
     return Told(Trouble(kind, key, title[:300], severity, client_id, None, details), _ids(touched))
 
@@ -244,6 +248,7 @@ _MANY: dict[Outage, Callable[[BotSeen], str]] = {
     Outage.EXCHANGE_DOWN: lambda bot: f"{bot.exchange_title} gives no readable answer",
     Outage.KEY_REJECTED: lambda bot: f"{bot.exchange_title} refuses {_login(bot)}",
     Outage.KEY_UNREADABLE: lambda bot: f"{bot.exchange_title} gives no readable answer for {_login(bot)}",
+    Outage.CHECK_BROKEN: lambda bot: f"The check of bots at {bot.exchange_title} breaks",
 }
 
 
@@ -283,6 +288,7 @@ _RESOLUTIONS: dict[Outage, Callable[[BotSeen | None], str]] = {
     Outage.EXCHANGE_DOWN: lambda _: "It answers again, or no running bot needs it any more.",
     Outage.KEY_REJECTED: lambda _: "The key was changed or is accepted again, or no running bot needs it any more.",
     Outage.KEY_UNREADABLE: lambda _: "It answers again, or no running bot needs it any more.",
+    Outage.CHECK_BROKEN: lambda _: "The check works again, or no running bot needs it any more.",
     Outage.HUMMINGBOT_DOWN: lambda _: "It answers again.",
     Outage.MESSAGE_BROKER_DOWN: lambda _: "Its bots are heard again.",
 }

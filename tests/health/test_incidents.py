@@ -217,6 +217,13 @@ def test_a_key_that_alone_gets_no_readable_answer_is_told_of_after_a_while(cast:
     assert open_ones() == [("exchange_down", "kucoin", "warning")]
 
 
+def test_a_check_that_breaks_for_every_bot_is_one_incident(cast: Cast) -> None:
+    judged(running(3), "error", "bridge", message="The check itself broke (KeyError): this is a defect of the bridge.")
+    look()
+    assert open_ones() == [("check_broken", "kucoin", "critical")]
+    assert Incident.objects.get().client_id is None
+
+
 def test_a_bot_without_funds_that_still_trades_is_a_warning(cast: Cast) -> None:
     [bot] = running()
     judged([bot], "stale", shortage="USDT")

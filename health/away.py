@@ -9,6 +9,7 @@ from uuid import UUID
 
 from ground.sql import fetch_all
 
+Spells = tuple[tuple[datetime, datetime], ...]
 LOOK_BACK = timedelta(days=7)  # longer than the longest silence that learned limits let pass
 
 # Only what a check found: a start makes a bot unknown too, and so does a trade that may be another bot's.
@@ -28,7 +29,7 @@ _SPELLS = f"""
 """  # noqa: S608 - made of constants
 
 
-def away_spells(bot_ids: Sequence[UUID], *, now: datetime) -> dict[UUID, tuple[tuple[datetime, datetime], ...]]:
+def away_spells(bot_ids: Sequence[UUID], *, now: datetime) -> dict[UUID, Spells]:
     """(from, until) of each time of the last week in which a bot's exchange did not answer; one that lasts ends ``now``.
 
     Call within a scope that sees these bots.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +15,9 @@ from ground.errors import InvalidInput, NotFound
 from ground.keyset import NOT_OURS, Page, encode_cursor
 from ground.scope import Scope
 from ground.sql import fetch_one
+from health.away import away_spells
 from health.models import HealthSettings
-from health.rules.cadence import learned_limits
+from health.rules.cadence import away_during, learned_limits
 from health.rules.evidence import limits_row
 from health.rules.limits import limits_of_bot, minutes
 from health.types import LearnedLimits, Limits
@@ -79,14 +80,21 @@ _HEALTH_AND_LIMITS = f"""
 
 
 def learned_of_bot(
-    profile: Mapping[str, Any] | None, *, silent_since: datetime | None, now: datetime
+    profile: Mapping[str, Any] | None,
+    *,
+    silent_since: datetime | None,
+    now: datetime,
+    away: timedelta = timedelta(0),
 ) -> LearnedLimits | None:
-    """The limits learned for a silence that began then, from its cadence's profile; None: nothing learned holds."""
+    """The limits learned for a silence that began then, from its cadence's profile; None: nothing learned holds.
+
+    ``away``: how much of the silence its exchange did not answer.
+    """
     row = (HealthSettings.objects.first() or HealthSettings()) if profile else None
     if row is None or not profile or not row.learns_cadence:
         return None
     days = row.days_between_false_alarms
-    return learned_limits(profile, last_trade_at=silent_since, now=now, days_between_false_alarms=days)
+    return learned_limits(profile, last_trade_at=silent_since, now=now, days_between_false_alarms=days, away=away)
 
 
 def bot_health(scope: Scope, bot_id: UUID, *, now: datetime) -> dict[str, Any]:
@@ -95,7 +103,8 @@ def bot_health(scope: Scope, bot_id: UUID, *, now: datetime) -> dict[str, Any]:
         row = fetch_one(_HEALTH_AND_LIMITS, base_params(scope) | {"id": bot_id, "now": now})
         if row is None:
             raise NotFound("There is no such bot.")
-        learned = learned_of_bot(json.loads(row[3]) if row[3] else None, silent_since=row[4], now=now)
+        away = away_during(away_spells([bot_id], now=now).get(bot_id, ()), since=row[4], now=now)
+        learned = learned_of_bot(json.loads(row[3]) if row[3] else None, silent_since=row[4], now=now, away=away)
         limits = limits_of_bot(thresholds(), stale_minutes=row[1], stopped_minutes=row[2], learned=learned)
     shown: dict[str, Any] = json.loads(row[0])
     return shown | {"thresholds": limits_row(limits)}

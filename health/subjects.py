@@ -15,10 +15,10 @@ from bots.rules.words import DesiredStatus, HealthStatus, ReportedStatus, Runtim
 from exchanges.names import Market, resolve
 from ground.encrypted import Sealed, Undecryptable
 from ground.sql import fetch_all
+from health.away import Spells, away_spells
 from health.models import HealthSettings
 from health.rules.attribution import Rival
-from health.rules.cadence import learned_limits
-from health.rules.limits import limits_of_bot
+from health.rules.silence import LimitChoice, limits_at
 from health.rules.verdict import STOP_GRACE
 from health.selectors import thresholds
 from health.types import Heartbeat, Limits, Run, RuntimeSeen, Standing
@@ -50,7 +50,8 @@ class Subject:
     pair: str
     market: Market
     run: Run
-    limits: Limits
+    limits: Limits  # of the silence that is known so far
+    choice: LimitChoice  # makes them anew for what a check finds
     standing: Standing
     order_prefix: str
     keys: Keys | None
@@ -169,24 +170,22 @@ def subjects(bot_ids: Sequence[UUID], *, now: datetime) -> list[Subject]:
     params = {"ids": list(bot_ids), "now": now, "stop_grace": STOP_GRACE}
     rivals, limits, learning = _rivals(params), thresholds(), HealthSettings.objects.first() or HealthSettings()
     found = (_Row(*row) for row in fetch_all(_SUBJECTS, params))
-    return [_subject(row, rivals=rivals, limits=_limits(row, limits, learning, now=now)) for row in found]
+    away = away_spells(bot_ids, now=now)
+    return [_subject(row, rivals=rivals, choice=_choice(row, limits, learning, away), now=now) for row in found]
 
 
-def _limits(row: _Row, limits: Limits, learning: HealthSettings, *, now: datetime) -> Limits:
-    """The bot's own, else what was learned of it, else ``limits``."""
-    learned = None
-    if learning.learns_cadence and row.profile:
-        began = (row.last_trade_at, row.confirmed_at)
-        learned = learned_limits(
-            json.loads(row.profile),
-            last_trade_at=max((at for at in began if at), default=None),
-            now=now,
-            days_between_false_alarms=learning.days_between_false_alarms,
-        )
-    return limits_of_bot(limits, stale_minutes=row.stale_minutes, stopped_minutes=row.stopped_minutes, learned=learned)
+def _choice(row: _Row, limits: Limits, learning: HealthSettings, away: Mapping[UUID, Spells]) -> LimitChoice:
+    return LimitChoice(
+        limits,
+        row.stale_minutes,
+        row.stopped_minutes,
+        json.loads(row.profile) if row.profile else None,
+        learning.days_between_false_alarms if learning.learns_cadence else 0,
+        away.get(row.bot_id, ()),
+    )
 
 
-def _subject(row: _Row, *, rivals: dict[UUID, list[Rival]], limits: Limits) -> Subject:
+def _subject(row: _Row, *, rivals: dict[UUID, list[Rival]], choice: LimitChoice, now: datetime) -> Subject:
     run = Run(
         RuntimeKind(row.runtime_kind),
         DesiredStatus(row.desired_status),
@@ -195,6 +194,7 @@ def _subject(row: _Row, *, rivals: dict[UUID, list[Rival]], limits: Limits) -> S
         row.confirmed_at,
         row.seen_running_at,
     )
+    began = (row.last_trade_at, row.confirmed_at)
     return Subject(
         bot_id=row.bot_id,
         client_id=row.client_id,
@@ -202,7 +202,8 @@ def _subject(row: _Row, *, rivals: dict[UUID, list[Rival]], limits: Limits) -> S
         pair=row.pair,
         market=resolve(row.connector_name),
         run=run,
-        limits=limits,
+        limits=limits_at(choice, since=max((at for at in began if at), default=None), now=now),
+        choice=choice,
         standing=Standing(HealthStatus(row.status), row.message, row.status_updated_at),
         order_prefix=row.order_prefix or "",
         keys=_keys(row),

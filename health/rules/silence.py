@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from health.rules.cadence import learned_limits
+from health.rules.cadence import away_during, learned_limits
 from health.rules.limits import limits_of_bot
 from health.rules.signs import newest_trade, start_of
 from health.types import Evidence, Limits
+
+
+@dataclass(frozen=True, slots=True)
+class LimitChoice:
+    """What decides which limits hold for a bot.
+
+    ``profile``: what ``cadence.learn`` found of it; with 0 days between false alarms nothing learned is used. ``away``:
+    from when until when its exchange gave no readable answer.
+    """
+
+    common: Limits
+    stale_minutes: Decimal | None = None
+    stopped_minutes: Decimal | None = None
+    profile: Mapping[str, Any] | None = None
+    days_between_false_alarms: int = 0
+    away: tuple[tuple[datetime, datetime], ...] = ()
 
 
 def silent_since(evidence: Evidence, *, now: datetime) -> datetime | None:
@@ -19,24 +36,17 @@ def silent_since(evidence: Evidence, *, now: datetime) -> datetime | None:
     return max((at for at in (newest, start.at if start else None) if at), default=None)
 
 
-def limits_at(
-    *,
-    evidence: Evidence,
-    common: Limits,
-    stale_minutes: Decimal | None,
-    stopped_minutes: Decimal | None,
-    profile: Mapping[str, Any] | None = None,
-    days_between_false_alarms: int = 0,
-    now: datetime,
-) -> Limits:
-    """A bot's own limits, else those learned for this silence, else the ``common`` ones.
-
-    ``profile``: what ``cadence.learn`` found of it; with 0 days between false alarms nothing learned is used.
-    """
+def limits_at(choice: LimitChoice, *, since: datetime | None, now: datetime) -> Limits:
+    """A bot's own limits, else those learned for a silence that began then, else the common ones."""
     learned = None
-    if profile and days_between_false_alarms > 0:
-        since = silent_since(evidence, now=now)
+    if choice.profile and choice.days_between_false_alarms > 0:
         learned = learned_limits(
-            profile, last_trade_at=since, now=now, days_between_false_alarms=days_between_false_alarms
+            choice.profile,
+            last_trade_at=since,
+            now=now,
+            days_between_false_alarms=choice.days_between_false_alarms,
+            away=away_during(choice.away, since=since, now=now),
         )
-    return limits_of_bot(common, stale_minutes=stale_minutes, stopped_minutes=stopped_minutes, learned=learned)
+    return limits_of_bot(
+        choice.common, stale_minutes=choice.stale_minutes, stopped_minutes=choice.stopped_minutes, learned=learned
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from exchanges.names import resolve
 from ground.scope import system_scope
 from ground.sql import fetch_all, run
 from health import selectors
+from health.rules.silence import limits_at, silent_since
 from health.rules.verdict import STOP_GRACE, judge
 from health.rules.words import CircuitState
 from health.services.ask_runtime import Histories, own_trade_ids
@@ -147,6 +148,9 @@ def _check(
             subject.runtime, gathered.exchange,
         )  # fmt: skip
         checked_at = gathered.asked_at
+    # What was learned depends on when the silence began, which this check may have found anew.
+    since = silent_since(evidence, now=checked_at)
+    subject = replace(subject, limits=limits_at(subject.choice, since=since, now=checked_at))
     verdict = judge(evidence=evidence, limits=subject.limits, now=checked_at)
     return Checked(subject, evidence, verdict, checked_at, key.fingerprint if key else "")
 

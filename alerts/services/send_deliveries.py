@@ -33,7 +33,7 @@ WAITS = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10), tim
 LONGEST_WAIT = timedelta(hours=6)  # whatever the other side asks for
 CHANNEL_RESTS = timedelta(seconds=30)  # its other messages wait too when it cannot be reached
 MOST_CHANNELS = 8
-BUDGET_S = 45.0  # a task claims no more after that; the next one goes on
+BUDGET_S = 15.0  # a task claims no more after that; the next one goes on, and a worker that shall end does soon
 
 _SENT = """
     UPDATE alert_deliveries SET status = 'sent', sent_at = %(now)s, error = %(error)s, lease_token = NULL, lease_until = NULL

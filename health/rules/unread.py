@@ -52,7 +52,12 @@ def _failed(trades: TradesSeen, *, exchange: ExchangeSeen, now: datetime) -> Ver
         return Verdict(status, reason, "trades", _NEW_KEY, Cause.KEY)
     if trades.outcome == TradesOutcome.UNREADABLE and exchange.is_reachable is False:
         reason += _for_how_long(exchange, now)
-    return Verdict(status, reason, "trades", _CHANGES[trades.outcome], _CAUSES.get(trades.outcome, ""))
+    cause, changes_when = _CAUSES.get(trades.outcome, ""), _CHANGES[trades.outcome]
+    if (
+        trades.outcome == TradesOutcome.NOT_ASKED and trades.detail
+    ):  # a circuit is open, or somebody else's turn comes first
+        cause, changes_when = Cause.EXCHANGE, _CHANGES[TradesOutcome.UNREADABLE]
+    return Verdict(status, reason, "trades", changes_when, cause)
 
 
 def _for_how_long(exchange: ExchangeSeen, now: datetime) -> str:

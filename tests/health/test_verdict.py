@@ -1,70 +1,27 @@
-"""The verdict over the combinations that matter, with the sentence an operator reads, and the laws it keeps."""
+"""The verdict over the combinations that matter, with the sentence an operator reads."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from bots.rules.words import DesiredStatus, HealthStatus, ReportedStatus, RuntimeKind
 from health.rules.verdict import judge
-from health.types import BY_DESIGN, Evidence, Heartbeat, Limits, Run, TradesOutcome, TradesSeen
-
-NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-LIMITS = Limits(stale=timedelta(minutes=30), stopped=timedelta(minutes=120), heartbeat=timedelta(minutes=15))
-EXTERNAL, HUMMINGBOT = RuntimeKind.EXTERNAL, RuntimeKind.HUMMINGBOT
-RUNNING, STOPPED, CREATED = DesiredStatus.RUNNING, DesiredStatus.STOPPED, DesiredStatus.CREATED
-READ = TradesOutcome.READ
-
-
-def ago(minutes: float | None) -> datetime | None:
-    return None if minutes is None else NOW - timedelta(minutes=minutes)
-
-
-def evidence(
-    *,
-    kind=EXTERNAL,
-    desired=RUNNING,
-    desired_ago=600.0,
-    confirmed_ago=None,
-    seen_ago=None,
-    by="operator:alice",
-    outcome=READ,
-    detail="",
-    trade_ago=None,
-    shared_ago=None,
-    future_in=None,
-    known_ago=None,
-    rivals=("Bot B",),
-    heart=None,
-    heart_ago=1.0,
-) -> Evidence:
-    run = Run(kind, desired, ago(desired_ago), by, ago(confirmed_ago), ago(seen_ago))
-    trades = TradesSeen(
-        outcome,
-        detail,
-        "BTC/USDT at KuCoin",
-        ago(trade_ago),
-        ago(shared_ago),
-        ago(None if future_in is None else -future_in),
-        rivals=rivals if shared_ago is not None else (),
-    )
-    heartbeat = Heartbeat(ReportedStatus(heart), ago(heart_ago)) if heart else None
-    return Evidence(run, trades, heartbeat, ago(known_ago))
-
-
-def seen(**given) -> tuple[str, str]:
-    verdict = judge(evidence=evidence(**given), limits=LIMITS, now=NOW)
-    return str(verdict.status), verdict.message
-
-
-REFUSED = {"outcome": TradesOutcome.REFUSED, "detail": "KuCoin refused the API key (AuthenticationError)."}
-HTML = {"outcome": TradesOutcome.UNREADABLE, "detail": "KuCoin answered with a web page instead of data (BadResponse)."}
-NO_KEY = {"outcome": TradesOutcome.NO_CREDENTIALS, "detail": "There are no credentials for KuCoin."}
-CLOSED = {"outcome": TradesOutcome.NOT_READABLE, "detail": "BitMart closed in 2026 and ccxt no longer carries it."}
+from health.types import TradesOutcome
+from tests.health.evidence import (
+    CLOSED,
+    CREATED,
+    HTML,
+    HUMMINGBOT,
+    LIMITS,
+    NO_KEY,
+    NOW,
+    REFUSED,
+    STOPPED,
+    evidence,
+    verdict_of,
+)
 
 TABLE = [
     # the age of the last trade, its boundaries included
@@ -322,7 +279,8 @@ TABLE = [
 
 @pytest.mark.parametrize(("given_evidence", "status", "message"), [row[1:] for row in TABLE], ids=[r[0] for r in TABLE])
 def test_says(given_evidence, status, message):
-    assert seen(**given_evidence) == (status, message)
+    verdict = verdict_of(given_evidence)
+    assert (str(verdict.status), verdict.message) == (status, message)
 
 
 def test_uses_the_limits_of_the_bot_in_fractions_of_minutes():
@@ -330,88 +288,3 @@ def test_uses_the_limits_of_the_bot_in_fractions_of_minutes():
     spoken = [judge(evidence=evidence(trade_ago=age), limits=limits, now=NOW) for age in (1, 2, 3)]
     assert [v.status for v in spoken] == ["healthy", "stale", "stopped"]
     assert spoken[1].message == "No trade for 2 min (stale after 90 s)."
-
-
-minutes = st.floats(min_value=0, max_value=60 * 24 * 400) | st.sampled_from([0.0, 30.0, 120.0, 15.0])
-anytime = minutes | st.floats(min_value=-600, max_value=0)
-maybe = st.none() | anytime
-WORDS = [None, *ReportedStatus]
-everything = st.fixed_dictionaries(
-    {
-        "kind": st.sampled_from(RuntimeKind),
-        "desired": st.sampled_from(DesiredStatus),
-        "desired_ago": maybe,
-        "confirmed_ago": maybe,
-        "seen_ago": maybe,
-        "by": st.sampled_from(["", "operator:alice"]),
-        "outcome": st.sampled_from(TradesOutcome),
-        "trade_ago": maybe,
-        "shared_ago": maybe,
-        "future_in": st.none() | st.floats(min_value=2, max_value=10_000),
-        "known_ago": maybe,
-        "rivals": st.sampled_from([(), ("Bot B",), ("B", "C", "D", "E")]),
-        "heart": st.sampled_from(WORDS),
-        "heart_ago": anytime,
-    }
-)
-RANK = {
-    HealthStatus.STOPPED: 0,
-    HealthStatus.ERROR: 0,
-    HealthStatus.UNKNOWN: 1,
-    HealthStatus.STALE: 2,
-    HealthStatus.HEALTHY: 3,
-}
-
-
-def verdict_of(given):
-    return judge(evidence=evidence(**given), limits=LIMITS, now=NOW)
-
-
-@given(everything)
-def test_has_a_verdict_and_a_sentence_for_everything(given_evidence):
-    verdict = verdict_of(given_evidence)
-    assert verdict.status in HealthStatus and 0 < len(verdict.message) <= 500 and verdict.decided_by
-
-
-@given(everything, minutes)
-def test_is_never_worse_for_a_more_recent_trade(given_evidence, recent):
-    for field in ("trade_ago", "known_ago", "shared_ago"):
-        older = given_evidence[field]
-        if older is None or (older >= 0 and recent <= older):
-            assert RANK[verdict_of(given_evidence | {field: recent}).status] >= RANK[verdict_of(given_evidence).status]
-
-
-@given(everything)
-def test_is_never_better_for_missing_evidence(given_evidence):
-    with_it = verdict_of(given_evidence).status
-    for missing in ({"trade_ago": None}, {"shared_ago": None}, {"future_in": None}, {"known_ago": None}):
-        assert RANK[verdict_of(given_evidence | missing).status] <= RANK[with_it]
-    if given_evidence["heart"] in (None, "running"):
-        assert RANK[verdict_of(given_evidence | {"heart": None}).status] <= RANK[with_it]
-    for unreadable in (TradesOutcome.UNREADABLE, TradesOutcome.RATE_LIMITED, TradesOutcome.NOT_ASKED):
-        without = verdict_of(given_evidence | {"outcome": unreadable}).status
-        assert without not in (HealthStatus.HEALTHY, HealthStatus.STALE) or with_it == without
-
-
-@given(everything)
-def test_is_never_healthy_nor_stopped_when_it_cannot_tell(given_evidence):
-    for outcome in (TradesOutcome.UNREADABLE, TradesOutcome.RATE_LIMITED):
-        given_wanted = given_evidence | {"outcome": outcome, "desired": RUNNING}
-        assert verdict_of(given_wanted).status in (HealthStatus.UNKNOWN, HealthStatus.ERROR)
-
-
-@given(everything)
-def test_is_healthy_only_by_an_own_trade_or_where_trades_cannot_be_read_by_design(given_evidence):
-    verdict = verdict_of(given_evidence)
-    if verdict.status == HealthStatus.HEALTHY:
-        ages = [given_evidence[f] for f in ("trade_ago", "known_ago") if given_evidence[f] is not None]
-        by_trade = any(-1 <= age < 30 for age in ages)
-        by_heartbeat = given_evidence["outcome"] in BY_DESIGN and given_evidence["heart"] == "running"
-        assert by_trade or by_heartbeat
-
-
-@given(everything)
-def test_lets_a_fresh_error_win_over_everything_but_a_stop_on_purpose(given_evidence):
-    if given_evidence["desired"] != STOPPED:
-        said = given_evidence | {"heart": "error", "heart_ago": 3, "desired_ago": 4}
-        assert verdict_of(said).status == HealthStatus.ERROR

@@ -11,6 +11,7 @@ from django.db import IntegrityError
 from alerts.models import Incident, IncidentEvent, MaintenanceWindow, Snooze
 from alerts.rules.silence import check_cron, check_timezone
 from alerts.rules.words import EventKind
+from exchanges.names import resolve
 from ground.errors import InvalidInput, NotFound
 from ground.scope import Scope
 
@@ -100,7 +101,8 @@ def check_window(fields: dict[str, Any]) -> dict[str, Any]:
     if fields.get("bot_id") and not fields.get("client_id"):
         raise _bad("client_id", "A window of a bot names the bot's client too.")
     _check_repeat(cron, fields)
-    return {**fields, "cron": cron}
+    exchange = str(fields.get("exchange") or "").strip()
+    return {**fields, "cron": cron, "exchange": resolve(exchange).exchange if exchange else ""}
 
 
 def _check_repeat(cron: str, fields: dict[str, Any]) -> None:

@@ -101,8 +101,8 @@ class HeartbeatsView(ScopedView):
 
 
 def _body(request: Request) -> bytes:
-    """What came along; more than is kept is left unread, more than any body may have is refused."""
+    """What came along, all of it read so that the caller can hear the answer. Raises TooLarge."""
     length = request.META.get("CONTENT_LENGTH") or "0"
     if not length.isdigit() or int(length) > MAX_BODY_BYTES:
         raise TooLarge("The body is larger than 1 MB.")
-    return cast(bytes, request._request.read(receive_ping.MAX_BODY_BYTES)) if int(length) else b""
+    return cast(bytes, request._request.read(MAX_BODY_BYTES)) if int(length) else b""

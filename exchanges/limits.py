@@ -39,6 +39,11 @@ class HostLimit:
         """How far ahead of the pace a burst may run, in seconds of it."""
         return self.period_s * BURST / SHARE
 
+    def least_s(self, requests: int, *, units: float = 1.0) -> float:
+        """How long so many requests take at least after a quiet while, each worth ``units`` where units are counted."""
+        cost_s = self.unit_s * (units if self.is_weighted else 1.0)
+        return max(0.0, (requests - 1) * cost_s - self.burst_s)
+
 
 def _weights(units: float, period_s: float) -> HostLimit:
     return HostLimit(units, period_s, is_weighted=True)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from exchanges.gateways import client, emptiness, errors, parsing
-from exchanges.gateways.clock import ExchangeClock, offset_between
+from exchanges.gateways.clock import ExchangeClock, date_ms, offset_between
 from exchanges.gateways.errors import WrongClock
 from exchanges.gateways.wire import Wire, quiet_logs
 from ground.errors import GatewayError
@@ -51,21 +51,25 @@ class Asker:
         return was_measured and abs(self._clock.offset_ms - before_ms) > _WORTH_ASKING_AGAIN_MS
 
     def _measure_clock(self) -> timedelta | None:
-        wire = self._client._wire
-        if not self._client.has.get("fetchTime"):
+        """By what the exchange says when asked for its time; where none can be asked, by the date of its last answer."""
+        heard = self._date_heard()
+        if self._client.has.get("fetchTime"):
+            heard = self._ask(self._time_told)
+        if heard is None:
             return None
-        heard: list[tuple[int, int]] = []
-
-        def call() -> Any:
-            told = self._client.fetch_time()
-            heard[:] = [(wire.sent_ms, wire.heard_ms)]
-            return told
-
-        told_ms = self._ask(call)
-        offset_ms = offset_between(told_ms, *heard[0]) if isinstance(told_ms, int) else None
+        offset_ms = offset_between(*heard, known_ms=self._clock.offset_ms)
         if offset_ms is None:
             raise errors.unreadable(self.exchange, self.title, "a time that cannot be")
         return self._clock.measured(offset_ms)
+
+    def _time_told(self) -> tuple[int, int, int]:
+        told, wire = self._client.fetch_time(), self._client._wire
+        return int(told), wire.sent_ms, wire.heard_ms
+
+    def _date_heard(self) -> tuple[int, int, int] | None:
+        wire = self._client._wire
+        at_ms = date_ms(wire.date)
+        return None if at_ms is None else (at_ms, wire.sent_ms, wire.heard_ms)
 
     def _ask(
         self,

@@ -137,8 +137,8 @@ class ExchangeGateway(OwnTradesReader):
     def measure_clock(self) -> timedelta | None:
         """Asks the exchange for its time and signs by it from now on, with every key of this process.
 
-        Gives by how much its clock is ahead of ours (negative: behind), right to half the time the answer took; None
-        where the exchange tells its time to nobody.
+        Gives by how much its clock is ahead of ours (negative: behind), right to half the time the answer took. Where
+        no time can be asked for, the date of this key's last answer serves; None while there is none.
         """
         with self._lock:
             return self._measure_clock()

@@ -114,6 +114,8 @@ def _narrow(client: Any, exchange: str, market_type: MarketType) -> None:
     """Loads only the markets of our type, and answers what ccxt would otherwise ask."""
     options = client.options
     options.update(_ANSWERED.get(exchange, {}))
+    if options.get("adjustForTimeDifference"):
+        options["adjustForTimeDifference"] = False  # the wire corrects the time, of every class
     if client.has.get("spot") and client.has.get("swap"):
         options["defaultType"] = market_type.value
     words = _TYPE_WORDS[market_type]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 
 _TOO_FAR_MS = 24 * 3600 * 1000  # an offset beyond a day is an answer that makes no sense
 _SECOND_MS = 1000
@@ -42,11 +43,22 @@ class ExchangeClock:
         return float("inf") if self._measured_at is None else time.monotonic() - self._measured_at
 
 
-def offset_between(server_ms: int, sent_ms: int, heard_ms: int) -> int | None:
-    """The offset that an answer shows, right to half its way there and back; None when it cannot be.
+def offset_between(server_ms: int, sent_ms: int, heard_ms: int, *, known_ms: int) -> int | None:
+    """The offset after an answer: the known one while the answer agrees with it, else what it shows.
 
-    A clock that shows whole seconds is on average half a second further than it says.
+    The exchange read its clock somewhere between sending and hearing, and a clock that shows whole seconds may be up to
+    one further than it says. None when the answer makes no sense.
     """
-    further = _SECOND_MS // 2 if server_ms % _SECOND_MS == 0 else 0
-    offset_ms = server_ms + further - (sent_ms + heard_ms) // 2
-    return offset_ms if abs(offset_ms) <= _TOO_FAR_MS else None
+    further_ms = _SECOND_MS if server_ms % _SECOND_MS == 0 else 0
+    least, most = server_ms - heard_ms, server_ms + further_ms - sent_ms
+    if min(abs(least), abs(most)) > _TOO_FAR_MS:
+        return None
+    return known_ms if least <= known_ms <= most else (least + most) // 2
+
+
+def date_ms(header: str | None) -> int | None:
+    """The time in an answer's Date header, in whole seconds."""
+    try:
+        return int(parsedate_to_datetime(header or "").timestamp()) * _SECOND_MS
+    except (ValueError, TypeError):
+        return None

@@ -84,7 +84,9 @@ def fake_exchange() -> Iterator[FakeExchange]:
             if reply.hold is not None:
                 reply.hold.wait(30)
             payload = reply.payload()
-            self.send_response(reply.status)
+            self.send_response_only(reply.status)
+            if "Date" not in reply.headers:
+                self.send_header("Date", self.date_time_string())
             self.send_header("Content-Type", reply.content_type)
             self.send_header("Content-Length", str(len(payload)))
             for name, value in reply.headers.items():

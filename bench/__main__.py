@@ -6,9 +6,15 @@ import argparse
 import json
 import sys
 
-from bench import api, cadence, import_arena, ledger
+from bench import api, cadence, health, import_arena, ledger
 
-BENCHMARKS = {"api": api.run, "cadence": cadence.run, "import": import_arena.run, "ledger": ledger.run}
+BENCHMARKS = {
+    "api": api.run,
+    "cadence": cadence.run,
+    "health": health.run,
+    "import": import_arena.run,
+    "ledger": ledger.run,
+}
 
 
 def main() -> int:

@@ -6,10 +6,9 @@ import random
 import threading
 from collections.abc import Collection, Iterable
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from exchanges.names import resolve
 from ground.http import exact_json
 from ground.scope import system_scope
 from ground.sql import fetch_all, run
@@ -18,7 +17,6 @@ from health.rules.circuits import Admission, Circuit, Failure
 from health.rules.words import CircuitState
 
 CIRCUITS = system_scope("health")
-SPREAD = timedelta(seconds=60)  # over which the bots of an exchange that answers again are looked at
 OF_EXCHANGE = ""  # the fingerprint of a circuit that is no key's
 
 _COLUMNS = "exchange, fingerprint, state, reason, failures, opened_at, retry_at, last_ok_at, last_failed_at"
@@ -52,21 +50,6 @@ _STORE = """
         last_ok_at = greatest(c.last_ok_at, excluded.last_ok_at),
         last_failed_at = greatest(c.last_failed_at, excluded.last_failed_at),
         calls = c.calls + excluded.calls, errors = c.errors + excluded.errors, updated_at = excluded.updated_at
-"""
-
-
-# In an order of their own, so that all keys have a part of each moment.
-_SPREAD = """
-    WITH again AS MATERIALIZED (
-        SELECT h.bot_id, %(now)s + %(over)s * (row_number() OVER (ORDER BY hashtext(h.bot_id::text)) - 1)
-               / greatest(1, count(*) OVER ()) AS at
-          FROM bot_health h JOIN bots b ON b.id = h.bot_id
-         WHERE b.connector_name = ANY(%(names)s) AND b.retired_at IS NULL AND b.desired_status = 'running'
-    ), locked AS MATERIALIZED (
-        SELECT h.bot_id, a.at FROM bot_health h JOIN again a ON a.bot_id = h.bot_id WHERE h.due_at > a.at
-         ORDER BY h.bot_id FOR NO KEY UPDATE OF h
-    )
-    UPDATE bot_health h SET due_at = l.at FROM locked l WHERE l.bot_id = h.bot_id
 """
 
 
@@ -136,11 +119,6 @@ class Breaker:
         """What is to be stored."""
         return [one for print_, one in self._now.items() if one != self._at_first.get(print_)]
 
-    def has_closed(self) -> bool:
-        """Whether the exchange was away when the round began, and answered in it."""
-        before = self._at_first.get(OF_EXCHANGE)
-        return bool(before and before.state != CircuitState.CLOSED and self.of_exchange().state == CircuitState.CLOSED)
-
     def _circuit(self, fingerprint: str) -> Circuit:
         return self._now.get(fingerprint) or Circuit(self.exchange, fingerprint)
 
@@ -163,23 +141,12 @@ def open_breakers(keys: Collection[tuple[str, str]], *, now: datetime, is_minded
 
 
 def store_circuits(breakers: Collection[Breaker], *, now: datetime) -> None:
-    """Store what was met. An exchange that answers again has its bots looked at over the next minute."""
+    """Store what was met. The bots of an exchange that answers again are made due by ``raise_incidents``."""
     rows = [asdict(circuit) for breaker in breakers for circuit in breaker.changed()]
     if not rows:
         return
     with CIRCUITS.transaction():
         run(_STORE, {"rows": exact_json(rows), "now": now})
-    for breaker in breakers:
-        if breaker.has_closed():
-            look_again_spread(exchange=breaker.exchange, now=now)
-
-
-def look_again_spread(*, exchange: str, now: datetime, over: timedelta = SPREAD) -> int:
-    """Make the bots of an exchange due, one after the other over ``over``; says how many are due sooner than before."""
-    with CIRCUITS.transaction():
-        names = [name for (name,) in fetch_all("SELECT DISTINCT connector_name FROM bots WHERE retired_at IS NULL")]
-        ours = [name for name in names if resolve(name).exchange == exchange]
-        return run(_SPREAD, {"names": ours, "now": now, "over": over})
 
 
 def _claim_tries(breaker: Breaker, *, now: datetime) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import Any
 from uuid import UUID
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -11,10 +13,11 @@ from django.conf import settings
 from django.db.backends.utils import CursorWrapper
 from psycopg import sql
 
+from alerts.models import AlertChannel
 from bridge_project.use_cases.copying import select, values
 from bridge_project.use_cases.tables import Table, encrypted_columns
 from clients.models import Connector
-from ground.encrypted import fingerprints
+from ground.encrypted import encrypt, fingerprints
 
 UNKNOWN = ""
 # What else of a row speaks of the secret that it no longer holds.
@@ -59,7 +62,7 @@ def _unreadable(cursor: CursorWrapper, table: Table, client_id: UUID | None) -> 
 
 
 def _forget(cursor: CursorWrapper, table: Table, key: tuple[object, ...]) -> int:
-    changes = {**dict.fromkeys(encrypted_columns(table.name)), **GOES_ALONG.get(table.name, {})}
+    changes = _emptied_channel() if table.name == AlertChannel._meta.db_table else _emptied(table)
     assignments = [sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(v)) for name, v in changes.items()]
     conditions = [
         sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(v))
@@ -71,6 +74,23 @@ def _forget(cursor: CursorWrapper, table: Table, key: tuple[object, ...]) -> int
         )
     )
     return int(cursor.rowcount)
+
+
+def _emptied(table: Table) -> dict[str, Any]:
+    return {**dict.fromkeys(encrypted_columns(table.name)), **GOES_ALONG.get(table.name, {})}
+
+
+def _emptied_channel() -> dict[str, Any]:
+    """A channel must have an address, and a webhook a key: this one goes nowhere, signs with what nobody knows, and is
+    switched off until somebody gives it both anew."""
+    lost = "Its address was lost with the encryption key: give it anew."
+    return {
+        "address": encrypt(""),
+        "signing_key": encrypt(secrets.token_urlsafe(32)),
+        "address_hint": "",
+        "is_enabled": False,
+        "last_error": lost,
+    }
 
 
 def _opened_by(token: str) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 from email import message_from_bytes, policy
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from alerts import tasks
@@ -78,3 +80,29 @@ def test_mail_without_a_mail_server_says_what_to_set(database: None, beat: Any) 
         (row,) = AlertDelivery.objects.select_related("channel")
     assert (row.status, row.error) == ("waiting", "No mail server is configured: set EMAIL_URL and EMAIL_FROM.")
     assert row.channel.last_error == row.error
+
+
+def test_no_row_and_no_log_holds_an_address_or_a_key(
+    database: None, beat: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with receiver() as web:
+        web.answer = lambda request: (500 if len(web.requests) < 3 else 200, {"Location": web.url})
+        made = create_channel(scope=OPERATOR, name="hook", kind="webhook", address=web.url)
+        create_channel(scope=OPERATOR, name="chat", kind="apprise", address="json" + web.url.removeprefix("http"))
+        create_channel(scope=OPERATOR, name="mail", kind="email", address="secret-part@acme.example")
+        raise_incident(scope=OPERATOR, kind="tested", key="1", title="It broke", now=timezone.now())
+        beat()
+        with OPERATOR.transaction():
+            AlertDelivery.objects.filter(status="waiting").update(due_at=timezone.now())
+        beat()
+    assert len(web.requests) >= 4 and made.signing_key
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT string_agg(t::text, ' ') FROM (SELECT t::text FROM alert_deliveries t UNION ALL "
+            "SELECT t::text FROM alert_channels t UNION ALL SELECT t::text FROM audit_log t) AS every (t)"
+        )
+        rows = cursor.fetchone()[0]
+    for text in (rows, caplog.text):
+        assert "It broke" in text or "alert" in text
+        assert "secret-part" not in text and made.signing_key not in text

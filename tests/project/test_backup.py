@@ -26,6 +26,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection, connections
 from django.utils import timezone
 
+from alerts.models import AlertChannel
+from alerts.rules.words import ChannelKind
+from alerts.services.channels import create_channel
 from bots.models import Bot, BotDeployment, BotRuntime, BotStats
 from bridge_project.use_cases.backup import make_backup
 from bridge_project.use_cases.backup_file import Member
@@ -366,6 +369,7 @@ def test_a_backup_of_other_tables_names_the_version_to_install(world: Cast, else
 def test_credentials_that_no_key_here_opens_are_refused_or_forgotten(
     world: Cast, elsewhere: Elsewhere, file: Path, settings: Any
 ) -> None:
+    create_channel(scope=OPERATOR, name="hook", kind=ChannelKind.WEBHOOK, address="https://hooks.example.com/x")
     backup(file)
     old = settings.ENCRYPTION_KEYS
     new = base64.urlsafe_b64encode(os.urandom(32)).decode()
@@ -374,11 +378,14 @@ def test_credentials_that_no_key_here_opens_are_refused_or_forgotten(
         settings.ENCRYPTION_KEYS = [new]
         before = content()
         for options in ((), ("--dry-run",)):
-            with pytest.raises(CommandError, match="does not hold the key for 8 of the stored credentials"):
+            with pytest.raises(CommandError, match="does not hold the key for 10 of the stored credentials"):
                 restore(file, *options)
         assert content() == before
         said = restore(file, "--forget-credentials")
-        assert "2 rows of connectors, 2 rows of kept_documents" in said
+        for rows in ("1 rows of alert_channels", "2 rows of connectors", "2 rows of kept_documents"):
+            assert rows in said
+        channel = AlertChannel.objects.get()
+        assert (channel.address.open(), channel.address_hint, channel.is_enabled) == ("", "", False)
         assert set(Connector.objects.values_list("api_key", "api_secret", "key_hint")) == {(None, None, "")}
         call_command("prepare_start", no_first_run=True)
     settings.ENCRYPTION_KEYS = [new, *old]

@@ -39,7 +39,7 @@ class AlertDelivery(models.Model):
     lease_until = models.DateTimeField(null=True)
     error = models.CharField(max_length=300, blank=True, default="", help_text="Why it failed, waits or was skipped.")
     may_be_double = models.BooleanField(
-        default=False, help_text="A worker died while sending it, so it was sent again."
+        default=False, help_text="A worker died, or an answer was lost, while it was sent: it may have arrived twice."
     )
     created_at = models.DateTimeField(db_default=Now())
     sent_at = models.DateTimeField(null=True)

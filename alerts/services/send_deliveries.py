@@ -168,7 +168,7 @@ def _record_failure(*, claimed: Claimed, error: GatewayError, now: datetime) -> 
         "status": "failed" if wait is None else "waiting",
         "due_at": None if wait is None else now + wait,
         "error": error.message[:300],
-        "is_unknown": isinstance(error, UnknownOutcome) and wait is not None,
+        "is_unknown": isinstance(error, UnknownOutcome),
     }
     with system_scope("alerts").transaction():
         run(_LOCK_CHANNEL, {"channel": claimed.channel_id})

@@ -68,6 +68,10 @@ _BOTS = """
       LEFT JOIN connectors k ON k.id = b.connector_id
      ORDER BY b.id
 """
+_FIELDS = (
+    "bot_id", "client_id", "account", "name", "pair", "connector_name", "is_hummingbot", "is_wanted", "is_retired",
+    "status", "message", "cause", "fingerprint", "key_hint", "changed_at", "checked_at", "shortage", "released_at",
+)  # fmt: skip
 _OPEN = """
     SELECT id, kind, key, severity, title, last_seen_at FROM incidents
      WHERE resolved_at IS NULL AND kind = ANY(%(kinds)s)
@@ -144,8 +148,10 @@ def _bots(hummingbot: HummingbotSeen, now: datetime) -> list[BotSeen]:
     params = _kinds() | {"hummingbot_fails": hummingbot.failing_since(now) is not None, "hummingbot": HUMMINGBOT}
     found = []
     for row in fetch_all(_BOTS, params | {"now": now}):
-        market = resolve(row[5])
-        found.append(BotSeen(*row[:5], market.exchange, market.title, *row[6:9], HealthStatus(row[9]), *row[10:]))
+        fields: dict[str, Any] = dict(zip(_FIELDS, row, strict=True))
+        market = resolve(fields.pop("connector_name"))
+        status = HealthStatus(fields.pop("status"))
+        found.append(BotSeen(**fields, exchange=market.exchange, exchange_title=market.title, status=status))
     return found
 
 

@@ -21,6 +21,7 @@ from ground.sql import run
 from health.models import ExchangeCircuit
 from health.services.raise_incidents import Outcome, look_for_incidents
 from tests.fixtures import OPERATOR, Cast, make_bot
+from tests.health.conftest import Monitor
 
 HEALTH = system_scope("health")
 MINUTE = timedelta(minutes=1)
@@ -261,8 +262,39 @@ def test_many_workers_at_once_raise_one_incident_and_tell_of_it_once(cast: Cast)
     assert open_ones() == []
 
 
+def test_a_thousand_checks_of_two_workers_at_a_failing_exchange_make_one_incident_and_one_message(
+    monitor: Monitor,
+) -> None:
+    first = [monitor.running_bot(pair=pair) for pair in ("BTC/USDT", "ETH/USDT", "SOL/USDT", "XRP/USDT")]
+    bots = [*first, *(copy for bot in first for copy in _copies(bot, 249))]
+    monitor.sandbox.fault("exchange:kucoin", "server_error")
+
+    def work(half: list[UUID]) -> None:
+        try:
+            monitor.check(*half)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as workers:
+        list(workers.map(work, (bots[::2], bots[1::2])))
+    monitor.check(*bots)  # the bots of the key that was busy
+    assert open_ones() == [("exchange_down", "kucoin", "warning")]
+    assert IncidentBot.objects.filter(until_at=None).count() == len(bots) == 1000
+    assert IncidentEvent.objects.count() == 1
+    BotHealth.objects.update(due_at=timezone.now() + 5 * MINUTE)
+    monitor.sandbox.clear_faults()
+    for pair in ("BTC/USDT", "ETH/USDT", "SOL/USDT", "XRP/USDT"):
+        monitor.traded(1, pair=pair)
+    ExchangeCircuit.objects.update(retry_at=timezone.now())
+    monitor.check(*first)
+    assert open_ones() == []
+    due = BotHealth.objects.filter(bot_id__in=bots).values_list("due_at", flat=True)
+    assert len(set(due)) > 900 and max(due) <= timezone.now() + MINUTE
+
+
 def _copies(bot_id: UUID, count: int) -> list[UUID]:
     """The same bot many times over."""
+    known = set(Bot.objects.values_list("id", flat=True))
     with HEALTH.transaction():
         run(
             "WITH b AS (INSERT INTO bots (id, client_id, connector_id, connector_name, name, pair, strategy, config, "
@@ -274,7 +306,7 @@ def _copies(bot_id: UUID, count: int) -> list[UUID]:
             "status_updated_at) SELECT id, client_id, 'healthy', 'Traded.', '', '[]', '{}', now() FROM b",
             [count, bot_id],
         )
-    return list(Bot.objects.filter(name__startswith="copy").values_list("id", flat=True))
+    return list(Bot.objects.filter(name__startswith="copy").exclude(id__in=known).values_list("id", flat=True))
 
 
 @pytest.fixture(autouse=True)

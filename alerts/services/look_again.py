@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from alerts.models import AlertDelivery, AlertRule, Incident
@@ -15,8 +14,9 @@ from alerts.rules.wording import compose
 from alerts.rules.words import DeliveryStatus, MessageKind
 from alerts.selectors.planning import load_cases, load_rules_by_id, load_silences, to_rule
 from alerts.types import Case, Go, Pending, PutOff, Reader, Rule, Silences, Skip
+from ground.http import exact_json
 from ground.scope import Scope
-from ground.sql import fetch_all
+from ground.sql import fetch_all, run
 
 MOST = 500
 
@@ -33,6 +33,16 @@ _SUSPECTS = """
                                  WHERE t.channel_id = d.channel_id AND t.incident_id = d.incident_id
                                    AND t.kind <> 'resolved' AND t.status = 'sent')))
      ORDER BY d.id LIMIT %(most)s FOR UPDATE OF d SKIP LOCKED
+"""
+_CHANGE = """
+    UPDATE alert_deliveries d
+       SET status = coalesce(t.status, d.status), due_at = t.due_at, held_at = t.held_at, error = t.error,
+           severity = coalesce(t.severity, d.severity), title = coalesce(t.title, d.title),
+           body = coalesce(t.body, d.body), payload = coalesce(t.payload, d.payload)
+      FROM jsonb_to_recordset(%(rows)s::jsonb) AS t (
+           id uuid, status text, due_at timestamptz, held_at timestamptz, error text, severity text, title text, body text,
+           payload jsonb)
+     WHERE d.id = t.id
 """
 
 
@@ -68,32 +78,41 @@ def _look(now: datetime, after: UUID, most: int) -> list[UUID]:
     cases = load_cases({row.incident_id for row in rows if row.incident_id})
     rules = load_rules_by_id({row.rule_id for row in rows if row.rule_id})
     others, again = _others(rows), _broken_again(cases)
+    changes = []
     for row in rows:
         case = cases[row.incident_id]  # type: ignore[index]
         pending = _pending(row, case, others, is_broken_again=(case.kind, case.key) in again)
-        _decide(row, case, rules.get(row.rule_id), pending, silences, now)  # type: ignore[arg-type]
+        rule = rules.get(row.rule_id) if row.rule_id else None
+        changes.append(_decide(row, case, rule, pending, silences, now))
+    if any(changes):
+        run(_CHANGE, {"rows": exact_json([change for change in changes if change])})
     return ids
 
 
 def _decide(
     row: AlertDelivery, case: Case, rule: Rule | None, pending: Pending, silences: Silences, now: datetime
-) -> None:
+) -> dict[str, object] | None:
+    """What changes of the row; None: it may leave as it is."""
     reader = Reader(row.channel.client_id, row.channel.bot_id)
     silence = silence_of(case=case, reader=reader, rule=rule, silences=silences, now=now)
-    step = next_step(pending=pending, silence=silence, now=now)
-    mine = AlertDelivery.objects.filter(id=row.id)
-    match step:
+    change: dict[str, object] = {"id": row.id, "due_at": row.due_at, "held_at": row.held_at}
+    match next_step(pending=pending, silence=silence, now=now):
         case Skip(why):
-            mine.update(status=DeliveryStatus.SKIPPED, error=why[:300])
+            return change | {"status": str(DeliveryStatus.SKIPPED), "error": why[:300]}
         case PutOff(until, why, is_silence):
-            held = {"held_at": row.held_at or now} if is_silence and not row.attempts else {}
-            mine.update(due_at=until, error=why[:300], **held)
+            held_at = row.held_at or now if is_silence and not row.attempts else row.held_at
+            return change | {"due_at": until, "held_at": held_at, "error": why[:300]}
         case Go() if row.held_at:
             words = compose(kind=MessageKind(row.kind), number=row.number, case=case, reader=reader, now=now)
-            payload: Any = words.payload
-            mine.update(
-                held_at=None, error="", severity=case.severity, title=words.title, body=words.body, payload=payload
-            )
+            return change | {
+                "held_at": None,
+                "error": "",
+                "severity": str(case.severity),
+                "title": words.title,
+                "body": words.body,
+                "payload": words.payload,
+            }
+    return None
 
 
 def _pending(

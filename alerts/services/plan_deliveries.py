@@ -38,13 +38,14 @@ _EVENTS = """
      WHERE planned_at IS NULL ORDER BY id
 """
 _PLANNED = "UPDATE incident_events SET planned_at = %(now)s WHERE id = ANY(%(events)s::bigint[])"
-# What a silence kept back and nobody has seen: a newer message says it, or it is over.
+# What a silence kept back and nobody has seen: a newer message says it (of one channel), or it is over (of all).
 _SKIP_HELD = """
     UPDATE alert_deliveries d SET status = 'skipped', error = %(why)s
-      FROM (SELECT id FROM alert_deliveries
-             WHERE incident_id = %(incident)s AND status = 'waiting' AND held_at IS NOT NULL AND kind <> 'resolved'
-               AND (%(channel)s::uuid IS NULL OR channel_id = %(channel)s) AND NOT id = %(but)s
-             ORDER BY id FOR UPDATE) held
+      FROM (SELECT o.id FROM alert_deliveries o
+              JOIN unnest(%(incidents)s::uuid[], %(channels)s::uuid[], %(but)s::uuid[]) AS t (incident, channel, but)
+                ON o.incident_id = t.incident AND (t.channel IS NULL OR (o.channel_id = t.channel AND o.id <> t.but))
+             WHERE o.status = 'waiting' AND o.held_at IS NOT NULL AND o.kind <> 'resolved'
+             ORDER BY o.id FOR UPDATE OF o) held
      WHERE d.id = held.id
 """
 # A recovery goes where it was, or still may be, told that something is wrong. The rule of then says whether.
@@ -162,8 +163,7 @@ def _of_event(event: _Event, case: Case, rules: Sequence[Rule], silences: Silenc
 def _plan_recoveries(events: Sequence[_Event], cases: dict[UUID, Case], silences: Silences, now: datetime) -> int:
     if not events:
         return 0
-    for event in events:
-        _skip_held(event.incident_id, why="It was over before this could be told.")
+    _skip_held([(event.incident_id, None, None) for event in events], why="It was over before this could be told.")
     told = fetch_all(_TOLD, {"incidents": [event.incident_id for event in events]})
     rules = load_rules_by_id({row[4] for row in told if row[4]})
     drafts = []
@@ -197,11 +197,13 @@ def _draft(kind: MessageKind, number: int, case: Case, rule: Rule, *, silences: 
 def _insert(drafts: Sequence[Draft], now: datetime) -> int:
     """Store messages that tell of something wrong; what leaves now makes older ones that are held superfluous."""
     made = insert_drafts(drafts, now=now)
-    for draft in drafts:
-        if draft.id in made and draft.kind != MessageKind.OPENED and draft.silence is None:
-            _skip_held(draft.case.id, why="A newer message says it.", channel=draft.channel_id, but=draft.id)
+    leaving = [d for d in drafts if d.id in made and d.kind != MessageKind.OPENED and d.silence is None]
+    _skip_held([(d.case.id, d.channel_id, d.id) for d in leaving], why="A newer message says it.")
     return len(made)
 
 
-def _skip_held(incident_id: UUID, *, why: str, channel: UUID | None = None, but: UUID | None = None) -> None:
-    run(_SKIP_HELD, {"incident": incident_id, "why": why, "channel": channel, "but": but or incident_id})
+def _skip_held(which: Sequence[tuple[UUID, UUID | None, UUID | None]], *, why: str) -> None:
+    """``which``: incident, and its channel with the message that stays, or None for all of its channels."""
+    if which:
+        incidents, channels, but = map(list, zip(*which, strict=True))
+        run(_SKIP_HELD, {"why": why, "incidents": incidents, "channels": channels, "but": but})

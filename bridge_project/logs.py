@@ -49,7 +49,7 @@ def configure(options: dict[str, Any]) -> None:
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 # Plain: the rich one, where it is installed, prints local variables, and those can be secrets.
                 structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
-                lambda _logger, _name, line: without_keys(line),
+                lambda _logger, _name, line: without_keys(str(line)),
             ],
         )
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -24,6 +22,12 @@ from health.services import receive_ping
 from health.services.heartbeat_plans import remove_heartbeat_plan, set_heartbeat_plan
 
 RUN_ID = OpenApiParameter("rid", str, description="Names the run, so that its end finds its start: up to 64 letters.")
+SIGNAL = OpenApiParameter(
+    "signal", str, OpenApiParameter.PATH,
+    description="`start`: a run began. `fail`, or an exit code other than 0: an error. 0: it ended well. `log`: only words.",
+)  # fmt: skip
+WORDS = {"text/plain": OpenApiTypes.STR}
+TEXT = {(200, "text/plain"): str}
 
 
 class PingView(ScopedView):
@@ -37,24 +41,35 @@ class PingView(ScopedView):
     def check_permissions(self, request: Request) -> None:
         return
 
-    @extend_schema(operation_id="ping", auth=[], parameters=[RUN_ID], responses={(200, "text/plain"): str})
-    def get(self, request: Request, key: str, signal: str = "") -> HttpResponse:
-        """Say how a bot is, with nothing but its ping key: alone or as 0 it runs, `start` a run began, `fail` or another
-        exit code an error, `log` only keeps the words. The body (POST) is kept, up to 10 kB."""
+    @extend_schema(operation_id="ping", auth=[], parameters=[RUN_ID], responses=TEXT)
+    def get(self, request: Request, key: str) -> HttpResponse:
+        """Say that a bot runs, with nothing but its ping key."""
+        return self.answer(request, key, "")
+
+    @extend_schema(operation_id="post_ping", auth=[], parameters=[RUN_ID], request=WORDS, responses=TEXT)
+    def post(self, request: Request, key: str) -> HttpResponse:
+        """The same as GET; the body is kept, up to 10 kB."""
+        return self.answer(request, key, "")
+
+    def answer(self, request: Request, key: str, signal: str) -> HttpResponse:
         scope = ping_scope(key)
         if scope is None:
-            raise NotFound("There is no such ping key, or its client is suspended.", code="unknown_key")
+            raise NotFound("There is no such ping key, or its client is suspended.")
         ping = receive_ping.read_ping(signal=signal, run_id=request.query_params.get("rid", ""), body=_body(request))
         receive_ping.receive_ping(scope=scope, ping=ping, now=timezone.now())
         return HttpResponse("OK", content_type="text/plain", headers={"Cache-Control": "no-store"})
 
-    @extend_schema(
-        operation_id="post_ping", auth=[], parameters=[RUN_ID], responses={(200, "text/plain"): str},
-        request={"text/plain": OpenApiTypes.STR},
-    )  # fmt: skip
-    def post(self, request: Request, key: str, signal: str = "") -> HttpResponse:
-        """The same as GET, with words to keep."""
-        return self.get(request, key, signal)
+
+class PingSignalView(PingView):
+    @extend_schema(operation_id="ping_signal", auth=[], parameters=[RUN_ID, SIGNAL], responses=TEXT)
+    def get(self, request: Request, key: str, signal: str) -> HttpResponse:  # type: ignore[override]
+        """Say how a bot or a run of it is, with nothing but its ping key."""
+        return self.answer(request, key, signal)
+
+    @extend_schema(operation_id="post_ping_signal", auth=[], parameters=[RUN_ID, SIGNAL], request=WORDS, responses=TEXT)
+    def post(self, request: Request, key: str, signal: str) -> HttpResponse:  # type: ignore[override]
+        """The same as GET; the body is kept, up to 10 kB."""
+        return self.answer(request, key, signal)
 
 
 class HeartbeatPlanView(ScopedView):
@@ -82,7 +97,7 @@ class HeartbeatPlanView(ScopedView):
             set_heartbeat_plan(scope=self.scope, bot_id=bot_id, plan=plan, now=now)
             return json_response(heartbeat_plan(self.scope, bot_id, now=now))
 
-    @extend_schema(operation_id="delete_heartbeat_plan", responses=shapes.HeartbeatPlanDeletedShown)
+    @extend_schema(operation_id="delete_heartbeat_plan", responses={200: shapes.HeartbeatPlanDeletedShown})
     def delete(self, request: Request, bot: str) -> HttpResponse:
         """Let the common time-out hold again; 404 where the bot has no plan of its own."""
         with self.scope.transaction():
@@ -105,4 +120,4 @@ def _body(request: Request) -> bytes:
     length = request.META.get("CONTENT_LENGTH") or "0"
     if not length.isdigit() or int(length) > MAX_BODY_BYTES:
         raise TooLarge("The body is larger than 1 MB.")
-    return cast(bytes, request._request.read(MAX_BODY_BYTES)) if int(length) else b""
+    return request._request.read(MAX_BODY_BYTES) if int(length) else b""

@@ -37,7 +37,7 @@ class HeartbeatPlanInput(serializers.Serializer[Any]):
 
 class HeartbeatPlanShown(serializers.Serializer[Any]):
     bot_id = serializers.UUIDField()
-    source = serializers.ChoiceField(
+    source = serializers.ChoiceField(  # type: ignore[assignment]
         choices=["bot", "common"], help_text="bot: a plan of its own; common: the time-out of all bots without one."
     )
     period_s = serializers.IntegerField(allow_null=True, help_text="null: by the cron expression.")

@@ -10,7 +10,7 @@ urlpatterns = [
     path("bots/<str:bot>/heartbeats", api_heartbeats.HeartbeatsView.as_view()),
     path("bots/<str:bot>/heartbeat-plan", api_heartbeats.HeartbeatPlanView.as_view()),
     path("ping/<str:key>", api_heartbeats.PingView.as_view()),
-    path("ping/<str:key>/<str:signal>", api_heartbeats.PingView.as_view()),
+    path("ping/<str:key>/<str:signal>", api_heartbeats.PingSignalView.as_view()),
     path("bots/<str:bot>/health", api.BotHealthView.as_view()),
     path("bots/<str:bot>/health/check", api.CheckHealthView.as_view()),
     path("bots/<str:bot>/health/history", api.HealthHistoryView.as_view()),

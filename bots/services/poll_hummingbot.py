@@ -85,7 +85,7 @@ def _record(sighting: Sighting, *, latency_ms: int, version: str | None, clock: 
         for deployment in deployments:
             runtime = getattr(deployment.bot, "runtime", None)
             previous = as_observation(runtime, deployment.instance_name)
-            spoke_lately += previous is not None and _spoke_lately(runtime, sighting)
+            spoke_lately += runtime is not None and previous is not None and _spoke_lately(runtime, sighting)
             watched = watched_instance(deployment, TemplateKind(kinds[deployment.id]))
             observation = observe(watched=watched, sighting=sighting, previous=previous)
             seen.append(Seen(deployment.id, observation, sighting.statuses.get(deployment.instance_name)))

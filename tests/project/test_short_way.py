@@ -77,6 +77,19 @@ def _same(body: Any) -> Any:
     return body
 
 
+def test_pings_answer_alike_on_both_ways(cast: Cast, ways: tuple[Any, Any]) -> None:
+    key = cast.acme_bot_pings.key
+    asked = [
+        ("GET", f"/ping/{key}?rid=a%20b"), ("GET", f"/ping/{key}/none"), ("DELETE", f"/ping/{key}"),
+        ("GET", f"/ping/{cast.operator.key}"), ("OPTIONS", f"/ping/{key}"), ("POST", f"/ping/{key}x/fail"),
+    ]  # fmt: skip
+    for method, path in asked:
+        answers = [ask(way, environ_of(method, path, b"words", {})) for way in ways]
+        assert answers[0][:2] == answers[1][:2], path
+        headers = [{name: value for name, value in answer[2].items() if name not in OF_PAGES} for answer in answers]
+        assert headers[0] == headers[1], path
+
+
 def test_a_list_along_with_the_key_is_the_list_read_apart(cast: Cast) -> None:
     for caller in (cast.operator, cast.acme_manages, cast.globex_manages):
         whole = caller.get("/bots").body
@@ -98,5 +111,6 @@ def test_only_keys_on_api_paths_go_the_short_way() -> None:
     for path, header, short in (
         ("/bots", "Bearer tbo_x", True), ("/clients/create", "Bearer tbc_x", True), ("/admin/", "Bearer tbo_x", False),
         ("/bots", "Basic x", False), ("/bots", "", False), ("/static/x", "Bearer tbo_x", False),
+        ("/ping/tbp_x", "", True), ("/ping/tbp_x/fail", "", True), ("/ping/x", "", False), ("/pings/tbp_x", "", False),
     ):  # fmt: skip
         assert is_keyed({"PATH_INFO": path, "HTTP_AUTHORIZATION": header}) is short

@@ -39,6 +39,8 @@ QUESTIONS: dict[str, tuple[Question, ...]] = {
     "kucoin": (_kucoin_high_frequency, _kucoin_unified),
     "kucoinfutures": (_kucoin_unified,),
 }
+# Where the plain question shows an empty purse to an account of the other kind, so that the kind is asked for first.
+PURSE_DEPENDS = frozenset({"bitget", "gate", "kucoinfutures"})
 OPTIONS = ("unifiedAccount", "uta", "hf")
 
 

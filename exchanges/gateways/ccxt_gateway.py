@@ -131,6 +131,8 @@ class ExchangeGateway(OwnTradesReader):
         with self._lock:
             self._require_credentials()
             self._share_markets()
+            if not self._knows_account_kind and self.exchange in accounts.PURSE_DEPENDS:
+                self._keeps_trades_elsewhere()
             unified = self._ask_signed(lambda: self._client.fetch_balance(params), is_empty=_has_no_currency)
         return self._read(lambda: parsing.balances(unified))
 

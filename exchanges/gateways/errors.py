@@ -31,6 +31,12 @@ class UnknownMarket(Rejected):
     code = "unknown_market"
 
 
+class NoTurn(RateLimited):
+    """Nothing was sent: this server's own share of what the exchange takes is used up for so long. It asked for nothing."""
+
+    code = "no_turn"
+
+
 class MissingCredentials(BadCredentials):
     """A value the exchange asks for is not there, so nothing was sent."""
 

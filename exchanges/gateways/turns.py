@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from exchanges.gateways.errors import NoTurn
 from exchanges.gateways.limiter import Limiter
 from exchanges.limits import PAUSE_S, HostLimit, limit_of
 from ground.errors import RateLimited
@@ -58,7 +59,9 @@ class Turns:
         until = f"for another {math.ceil(turn.wait_s)} s"
         asked = f"{self.title} asked for fewer requests, so nothing is sent {until}."
         busy = f"This server's share of what {self.title} takes from one address is used up {until}."
-        raise RateLimited(asked if turn.is_pause else busy, system=self.exchange, retry_after_s=turn.wait_s)
+        if turn.is_pause:
+            raise RateLimited(asked, system=self.exchange, retry_after_s=turn.wait_s)
+        raise NoTurn(busy, system=self.exchange, retry_after_s=turn.wait_s)
 
     def pause(self, client: Any, api: Any, status: int, seconds: float | None) -> None:
         """Lets every worker wait: with this key where the host counts keys and this one asked, else altogether."""

@@ -601,3 +601,18 @@ def test_a_question_that_got_no_answer_leaves_an_empty_list_in_doubt(fake: FakeE
     fake.on("/account/detail", {"user_id": 1, "key": {"mode": 2}})
     assert client.fetch_own_trades("BTCUSDT") == []
     assert [seen.query["account"] for seen in fake.asked("/spot/my_trades")] == ["spot", "spot", "unified"]
+
+
+def test_a_unified_account_is_not_shown_the_empty_purse_of_a_plain_one(fake: FakeExchange) -> None:
+    client = gateway("gate", "spot", [spot("BTC_USDT", "BTC", "USDT")], fake.url)
+    fake.on("/spot/accounts", [{"currency": "USDT", "available": "0", "locked": "0"}])
+    fake.on("/account/detail", {"user_id": 1, "key": {"mode": 2}})
+    fake.on("/unified/accounts", {"balances": {"USDT": {"available": "40.5", "freeze": "2", "borrowed": "0"}}})
+    for _ in range(2):
+        assert client.fetch_balance()["USDT"].free == D("40.5")
+    assert fake.asked("/spot/accounts") == []
+    assert len(fake.asked("/account/detail")) == 1
+    fake.on("/account/detail", "<html>", status=503)
+    fresh = gateway("gate", "spot", [spot("BTC_USDT", "BTC", "USDT")], fake.url)
+    with pytest.raises(Unavailable):
+        fresh.fetch_balance()

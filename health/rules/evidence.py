@@ -39,6 +39,7 @@ def evidence_rows(
     """``[{probe, outcome, observed_at, detail, decided}]``, JSON-ready, in the order of PROBES.
 
     Trades, orders and balance always have an entry, also when nobody asked; the others where the bot has such a thing.
+    Exactly one decided.
     """
     decisive = _PROBE_OF.get(decided_by, decided_by)
     rows = _rows(evidence, now=now, limits=limits)
@@ -72,7 +73,7 @@ def _rows(evidence: Evidence, *, now: datetime, limits: Limits | None) -> Iterat
     yield from _runtime_rows(evidence, now=now)
     if exchange.is_reachable is not None or exchange.is_key_valid is not None:
         yield _row("exchange", _exchange_outcome(exchange), exchange.asked_at or now, _exchange_detail(exchange, now))
-    yield from _run_rows(evidence)
+    yield from _run_rows(evidence, now=now)
     if limits:
         yield _row("cadence", limits.source, now, _limits_detail(limits))
 
@@ -101,7 +102,8 @@ def _trades_detail(evidence: Evidence) -> str:
 
 def _orders_detail(orders: OrdersSeen, *, now: datetime) -> str:
     if orders.outcome != ProbeOutcome.READ:
-        return orders.detail or "Not asked: only looked at where trades do not show a bot healthy."
+        reason = "Not asked: only looked at where trades do not show a bot healthy."
+        return orders.detail or (reason if orders.outcome == ProbeOutcome.NOT_ASKED else "They could not be read.")
     if not orders.count:
         return "No open order on its pair."
     placed = f", the newest placed {span(now - orders.newest_at)} ago" if orders.newest_at else ""
@@ -117,7 +119,9 @@ def _balance_outcome(balance: BalanceSeen) -> str:
 
 def _balance_detail(balance: BalanceSeen) -> str:
     if balance.outcome != ProbeOutcome.READ:
-        return balance.detail or "Not asked."
+        return balance.detail or (
+            "Not asked." if balance.outcome == ProbeOutcome.NOT_ASKED else "It could not be read."
+        )
     if not balance.shortages:
         return balance.detail or "Its account has what its next order needs."
     return f"Its account is {'; '.join(shortage_words(shortage) for shortage in balance.shortages)}."
@@ -166,15 +170,17 @@ def _exchange_detail(exchange: ExchangeSeen, now: datetime) -> str:
     return f"{why} So since {moment(exchange.since, now=now)}." if exchange.since else why
 
 
-def _run_rows(evidence: Evidence) -> Iterator[dict[str, Any]]:
+def _run_rows(evidence: Evidence, *, now: datetime) -> Iterator[dict[str, Any]]:
     run = evidence.run
     if run.confirmed_at:
         yield _row("start", "confirmed", run.confirmed_at, "Its present run was confirmed.")
     elif run.kind == RuntimeKind.HUMMINGBOT and run.desired == DesiredStatus.RUNNING and run.desired_at:
         yield _row("start", "unconfirmed", run.desired_at, "It was asked to start, which was not confirmed yet.")
-    if run.desired_at:
+    elif run.desired == DesiredStatus.CREATED:
+        yield _row("start", "never", run.desired_at or now, "It was never started here.")
+    if run.desired != DesiredStatus.CREATED:
         by = f" by {run.desired_by}" if run.desired_by else ""
-        yield _row("wish", run.desired, run.desired_at, f"Wanted {run.desired}{by}.")
+        yield _row("wish", run.desired, run.desired_at or now, f"Wanted {run.desired}{by}.")
 
 
 def _limits_detail(limits: Limits) -> str:

@@ -19,7 +19,7 @@ from health.rules.cadence import learn
 from health.services import ask_check
 from health.services.ask_check import nudge_lost_requests, request_check
 from tests.fixtures import OPERATOR, Cast, make_bot
-from tests.health.conftest import Monitor, health_of, logs_of
+from tests.health.conftest import ACME_KEY, Monitor, health_of, logs_of
 
 HEALTH_FIELDS = {
     "bot_id",
@@ -359,3 +359,18 @@ def test_shows_learned_limits_and_why_unless_the_bot_has_its_own_or_nothing_is_l
         7,
         "Its own thresholds hold.",
     )
+
+
+def test_says_what_would_change_the_verdict_also_right_after_a_start_and_a_stop(monitor: Monitor, cast: Cast):
+    def minds() -> tuple[str, str, str]:
+        shown = cast.acme_reads.get(f"/bots/{cast.acme_bot}/health").body
+        return shown["health_status"], shown["cause"], shown["changes_when"]
+
+    monitor.start(cast.acme_bot)
+    assert minds() == ("unknown", "", "The first check decides.")
+    monitor.sandbox.fault(f"key:{ACME_KEY['api_key']}", "revoked")
+    monitor.check(cast.acme_bot)
+    new_key = "Give its connector a key that the exchange accepts and that may read trades."
+    assert minds() == ("error", "key", new_key)
+    stop_bot(scope=OPERATOR, bot_id=cast.acme_bot, now=timezone.now())
+    assert minds() == ("stopped", "", "Start it, and it is judged again.")

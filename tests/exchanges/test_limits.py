@@ -18,6 +18,7 @@ import redis
 
 from bridge_project.up.urls import redis_client_url
 from exchanges.gateways import client, turns
+from exchanges.gateways.errors import NoTurn
 from exchanges.gateways.limiter import Limiter, LocalLimiter, SharedLimiter, open_limiter
 from exchanges.gateways.pool import GatewayPool
 from exchanges.limits import LIMITS, limit_of
@@ -127,8 +128,8 @@ def test_one_worker_told_to_slow_down_stops_the_others(sandbox: Sandbox, broker:
         gateway.fetch_own_trades("BTC/USDT")
     assert told.value.retry_after_s == 25
     sandbox.control("DELETE", "/calls")
-    assert outcomes(worker(sandbox, ["second", "third"])) == ["RateLimited"] * 2
-    with pytest.raises(RateLimited, match=r"asked for fewer requests, so nothing is sent for another \d+ s") as held:
+    assert outcomes(worker(sandbox, ["second", "third"])) == ["NoTurn"] * 2
+    with pytest.raises(NoTurn, match=r"asked for fewer requests, so nothing is sent for another \d+ s") as held:
         gateway.fetch_own_trades("BTC/USDT")
     assert held.value.retry_after_s is not None
     assert 0 < held.value.retry_after_s <= 25
@@ -142,7 +143,7 @@ def test_where_keys_are_counted_a_busy_key_stops_itself_alone(sandbox: Sandbox, 
         sandbox.add_key("kucoin", key, "secret", passphrase="pass")
     sandbox.fault("key:busy", "rate_limit", retry_after_s=25, count=1)
     assert outcomes(worker(sandbox, ["busy"], "kucoin")) == ["RateLimited"]
-    assert outcomes(worker(sandbox, ["busy", "calm"], "kucoin")) == ["RateLimited", "answered"]
+    assert outcomes(worker(sandbox, ["busy", "calm"], "kucoin")) == ["NoTurn", "answered"]
 
 
 @pytest.mark.parametrize("reply_after", [0, None], ids=["refuses", "hangs"])
@@ -168,13 +169,28 @@ def test_checks_go_on_while_redis_is_away(sandbox: Sandbox, reply_after: int | N
         assert gateway.fetch_own_trades("BTC/USDT") == []
         assert gateway.fetch_own_trades("ETH/USDT") == []
         sandbox.fault("exchange:binance", "rate_limit", retry_after_s=25, path=TRADES, count=1)
-        for _ in range(2):
-            with pytest.raises(RateLimited):
+        for kind in (RateLimited, NoTurn):
+            with pytest.raises(kind):
                 gateway.fetch_own_trades("BTC/USDT")
     for connection in connections:
         connection.close()
     asked = sandbox.calls(system="binance", path=TRADES)
     assert len(asked) == 3, "alone, this process still keeps to the pause"
+
+
+def test_a_share_that_is_used_up_is_said_and_is_no_refusal_of_the_exchange(
+    sandbox: Sandbox, broker: redis.Redis
+) -> None:
+    limiter = open_limiter(redis_url())
+    gateway = GatewayPool({"gate": sandbox.exchange_base}, limiter=limiter).gateway("gate", "spot")
+    gateway.load_markets()
+    sandbox.control("DELETE", "/calls")
+    limiter.take("api.gateio.ws", key="", cost_s=90, burst_s=0, most_wait_s=60)
+    with pytest.raises(NoTurn, match="share of what Gate takes from one address is used up for another") as kept_back:
+        gateway.fetch_ticker("BTC/USDT")
+    assert kept_back.value.code == "no_turn"
+    assert kept_back.value.retry_after_s
+    assert sandbox.calls(system="gate") == []
 
 
 def test_every_host_of_the_table_is_one_that_ccxt_calls() -> None:

@@ -20,6 +20,7 @@ from health.models import HealthSettings
 from health.rules.cadence import away_during, learned_limits
 from health.rules.evidence import limits_row
 from health.rules.limits import limits_of_bot, minutes
+from health.rules.silence import noted
 from health.types import LearnedLimits, Limits
 
 
@@ -72,7 +73,8 @@ _HEALTH = f"""
 
 _HEALTH_AND_LIMITS = f"""
     SELECT row_to_json(t)::text, b.stale_minutes, b.stopped_minutes, CASE WHEN c.is_enough THEN c.profile::text END,
-           greatest(h.last_trade_at, h.confirmed_start_at)
+           greatest(h.last_trade_at, h.confirmed_start_at),
+           CASE WHEN NOT c.is_enough AND coalesce((SELECT s.learns_cadence FROM health_settings s), true) THEN c.note END
       FROM ({_HEALTH}) t JOIN bots b ON b.id = t.bot_id
       LEFT JOIN bot_health h ON h.bot_id = t.bot_id
       LEFT JOIN bot_cadences c ON c.bot_id = t.bot_id
@@ -107,7 +109,7 @@ def bot_health(scope: Scope, bot_id: UUID, *, now: datetime) -> dict[str, Any]:
         learned = learned_of_bot(json.loads(row[3]) if row[3] else None, silent_since=row[4], now=now, away=away)
         limits = limits_of_bot(thresholds(), stale_minutes=row[1], stopped_minutes=row[2], learned=learned)
     shown: dict[str, Any] = json.loads(row[0])
-    return shown | {"thresholds": limits_row(limits)}
+    return shown | {"thresholds": limits_row(noted(limits, row[5] or ""))}
 
 
 _SUMMARY = f"""

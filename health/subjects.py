@@ -74,7 +74,8 @@ _SUBJECTS = f"""
            coalesce(h.confirmed_start_at, CASE WHEN d.confirmed_at >= b.desired_at THEN d.confirmed_at END),
            CASE WHEN {SEEN_RUNNING} THEN r.observed_at END, s.last_trade_at,
            r.status, r.explanation, r.observed_at, r.changed_at, r.performance_at, r.error_lines::text, r.errors_at,
-           r.instance_name, CASE WHEN c.is_enough THEN c.profile::text END
+           r.instance_name, CASE WHEN c.is_enough THEN c.profile::text END,
+           CASE WHEN NOT c.is_enough THEN c.note END
       FROM bots b
       JOIN bot_health h ON h.bot_id = b.id
       LEFT JOIN connectors k ON k.id = b.connector_id AND k.retired_at IS NULL
@@ -147,6 +148,7 @@ class _Row(NamedTuple):
     errors_at: datetime | None
     instance_name: str | None
     profile: str | None
+    cadence_note: str | None
 
 
 class _RivalRow(NamedTuple):
@@ -182,6 +184,7 @@ def _choice(row: _Row, limits: Limits, learning: HealthSettings, away: Mapping[U
         json.loads(row.profile) if row.profile else None,
         learning.days_between_false_alarms if learning.learns_cadence else 0,
         away.get(row.bot_id, ()),
+        row.cadence_note or "",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -28,6 +28,7 @@ class LimitChoice:
     profile: Mapping[str, Any] | None = None
     days_between_false_alarms: int = 0
     away: tuple[tuple[datetime, datetime], ...] = ()
+    note: str = ""  # why nothing was learned of it
 
 
 def silent_since(evidence: Evidence, *, now: datetime) -> datetime | None:
@@ -47,6 +48,12 @@ def limits_at(choice: LimitChoice, *, since: datetime | None, now: datetime) -> 
             days_between_false_alarms=choice.days_between_false_alarms,
             away=away_during(choice.away, since=since, now=now),
         )
-    return limits_of_bot(
+    limits = limits_of_bot(
         choice.common, stale_minutes=choice.stale_minutes, stopped_minutes=choice.stopped_minutes, learned=learned
     )
+    return noted(limits, choice.note if choice.days_between_false_alarms > 0 else "")
+
+
+def noted(limits: Limits, note: str) -> Limits:
+    """Where the common limits hold for a bot: with the sentence that says why nothing learned does, if there is one."""
+    return replace(limits, why=note) if note and limits.source in ("settings", "environment") else limits

@@ -53,6 +53,17 @@ def test_holds_the_fixed_limits_where_nothing_shall_be_learned(monitor: Monitor)
     assert monitor.check(bot_id).status == "stopped" and shown(bot_id)["source"] == "environment"
 
 
+def test_says_that_the_history_is_too_short_to_learn_from(monitor: Monitor) -> None:
+    monitor.traded(5)
+    bot_id = monitor.running_bot()
+    learn_due_cadences(scope=system_scope("health"), now=timezone.now())
+    checked = monitor.check(bot_id)
+    why = "Not enough history: 0 gaps between trades, 8 are needed. The fixed limits hold."
+    assert (shown(bot_id)["source"], shown(bot_id)["why"], checked.thresholds["why"]) == ("environment", why, why)
+    HealthSettings.objects.update_or_create(id=1, defaults={"learns_cadence": False})
+    assert shown(bot_id)["why"] == "The thresholds of the environment hold."
+
+
 def test_calls_a_quiet_bot_stopped_in_the_end_but_not_for_the_time_of_an_outage(monitor: Monitor) -> None:
     bot_id = quiet_bot(monitor, silent_h=40.0)
     assert monitor.check(bot_id).status == "stopped"

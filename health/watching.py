@@ -10,7 +10,7 @@ from alerts.models import AlertsState
 from health import selectors
 from health.models import HealthState
 
-AWAY_AFTER = timedelta(seconds=60)
+AWAY_AFTER = timedelta(seconds=120)  # workers that hang on slow exchanges tick late, too
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from ground.sql import fetch_one, run
 from health import selectors
 from health.services.raise_incidents import look_for_incidents
 
-AWAY_AFTER = timedelta(seconds=60)  # nobody ticked for so long: everything may look dead that was only not looked at
+AWAY_AFTER = timedelta(seconds=120)  # nobody ticked for so long: everything may look dead that was only not looked at
 
 _LAST_TICK = "SELECT last_tick_at FROM health_state WHERE id = 1 FOR UPDATE"
 _TICK = """

@@ -15,11 +15,12 @@ from uuid import UUID
 from django.db import connections
 from django.utils import timezone
 
-from alerts.models import AlertsState
+from alerts.models import AlertsState, Incident
 from bots.models import Bot, BotHealth
 from bots.services.start_bot import start_bot
 from ground.scope import system_scope
-from health.models import BotHealthLog, ExchangeCircuit, HealthRound, HealthState
+from health import tasks
+from health.models import BotHealthLog, ExchangeCircuit, HealthRound, HealthState, UptimeDay
 from health.services.dead_man import tell_dead_man
 from health.services.thin_checks import thin_checks
 from health.services.watch import after_round, before_tick, finish_cycle, note_boot
@@ -112,15 +113,30 @@ def test_after_a_start_alerts_wait_for_a_cycle_that_began_after_it(cast: Cast) -
     assert not AlertsState.objects.get().awaits_cycle
 
 
-def test_a_schedule_that_was_away_for_a_minute_holds_the_alerts_as_a_start_does(cast: Cast) -> None:
+def test_a_schedule_that_was_away_for_minutes_holds_the_alerts_as_a_start_does(cast: Cast) -> None:
     running(1)
     now = timezone.now()
     before_tick(scope=HEALTH, now=now)
     AlertsState.objects.update(awaits_cycle=False)
-    before_tick(scope=HEALTH, now=now + MINUTE)
+    before_tick(scope=HEALTH, now=now + 2 * MINUTE)
     assert not AlertsState.objects.get().awaits_cycle
-    before_tick(scope=HEALTH, now=now + 2 * MINUTE + SECOND)
+    before_tick(scope=HEALTH, now=now + 4 * MINUTE + SECOND)
     assert AlertsState.objects.get().awaits_cycle
+
+
+def test_the_sweep_does_what_a_worker_that_died_could_not(cast: Cast, settings: Any) -> None:
+    [bot], now = running(1), timezone.now()
+    BotHealth.objects.filter(bot_id=bot).update(status="stopped", checked_at=now)
+    HealthState.objects.create(last_tick_at=now, cycle_began_at=now - SECOND)
+    with dead_mans_switch() as switch:
+        settings.DEAD_MAN_URL = switch.url
+        tasks.sweep()
+        tasks.sweep()
+        assert switch.heard == ["/secret"]
+    assert (state().cycle_began_at, state().last_cycle_bots) == (None, 1)
+    assert Incident.objects.values_list("kind", "times_seen").get() == ("bot_health", 1)
+    tasks.count_every_uptime()
+    assert UptimeDay.objects.filter(bot_id=bot).exists() and state().uptime_counted_at
 
 
 def test_rounds_and_checks_are_forgotten_and_changes_are_kept(cast: Cast) -> None:

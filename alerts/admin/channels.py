@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultiple, UnfoldAdminTextInputWidget
 
 from alerts.models import AlertChannel, AlertRule, AlertsSettings
 from alerts.rules.words import ChannelKind, DeliveryStatus
@@ -203,19 +204,30 @@ class AlertChannelAdmin(BridgeAdmin):
         return format_html('<ul class="bridge-list">{}</ul>', items) if items else "None: this channel gets nothing."
 
 
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
 class RuleForm(RefusableForm):
+    kinds = forms.CharField(
+        required=False, max_length=2000, widget=UnfoldAdminTextInputWidget,
+        help_text="Kinds of incident, with commas: bot_health, exchange_down, key_rejected. Empty: all.",
+    )  # fmt: skip
+    quiet_days = forms.TypedMultipleChoiceField(
+        required=False, coerce=int, choices=list(enumerate(DAYS, start=1)), widget=UnfoldAdminCheckboxSelectMultiple,
+        help_text="None: every day.",
+    )  # fmt: skip
+
     class Meta:
         model = AlertRule
         fields = ("channel", *FIELDS)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "kinds" in self.fields:
-            self.fields[
-                "kinds"
-            ].help_text = (
-                'Kinds of incident, as a list: ["bot_health", "exchange_down", "key_rejected"]. Empty list: all.'
-            )
+        if "kinds" in self.initial:
+            self.initial["kinds"] = ", ".join(self.initial["kinds"] or [])
+
+    def clean_kinds(self) -> list[str]:
+        return [kind.strip() for kind in self.cleaned_data["kinds"].split(",") if kind.strip()]
 
 
 @admin.register(AlertRule)
@@ -227,9 +239,9 @@ class AlertRuleAdmin(BridgeAdmin):
     autocomplete_fields = ("channel",)
     fieldsets = (
         (None, {"fields": ("channel", ("name", "is_enabled"))}),
-        ("Which", {"fields": (("min_severity", "kinds"),)}),
+        ("Which", {"fields": ("min_severity", "kinds")}),
         ("When", {"fields": (("after_minutes", "repeat_minutes"), "sends_recovery")}),
-        ("Quiet hours", {"fields": (("quiet_from", "quiet_until"), ("quiet_timezone", "quiet_days"),
+        ("Quiet hours", {"fields": (("quiet_from", "quiet_until"), "quiet_timezone", "quiet_days",
                                     "critical_breaks_quiet")}),
     )  # fmt: skip
 
@@ -265,7 +277,7 @@ def in_words(rule: AlertRule) -> str:
     if rule.repeat_minutes:
         parts.append(f"again every {rule.repeat_minutes} min")
     if rule.quiet_from and rule.quiet_until:
-        days = f" on days {', '.join(map(str, rule.quiet_days))}" if rule.quiet_days else ""
+        days = f" on {', '.join(DAYS[day - 1] for day in rule.quiet_days)}" if rule.quiet_days else ""
         parts.append(f"quiet {rule.quiet_from:%H:%M} to {rule.quiet_until:%H:%M} {rule.quiet_timezone}{days}")
     return ", ".join(parts)
 

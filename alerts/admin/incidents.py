@@ -97,29 +97,12 @@ class IncidentAdmin(FactsAdmin):
     ordering = ("-opened_at", "-id")
     actions_row = ("acknowledge", "snooze", "resolve")
     actions_detail = ("acknowledge", "snooze", "wake", "resolve")
-    fields = (
-        "level",
-        "title",
-        "evidence",
-        "client",
-        "bot",
-        "touched_bots",
-        "state",
-        "snoozed",
-        "history",
-        "messages",
-        "kind",
-        "key",
-        "raised_by",
-        "opened_at",
-        "last_seen_at",
-        "times_seen",
-        "acknowledged_by",
-        "acknowledged_at",
-        "resolved_by",
-        "resolved_at",
-        "resolution",
-    )
+    fieldsets = (
+        (None, {"fields": ("level", "state", "title", "evidence", "client", "bot", "touched_bots", "snoozed")}),
+        ("What happened, and who was told", {"fields": ("history", "messages")}),
+        ("Record", {"fields": ("kind", "key", "raised_by", "opened_at", "last_seen_at", "times_seen", "acknowledged_by",
+                               "acknowledged_at", "resolved_by", "resolved_at", "resolution")}),
+    )  # fmt: skip
 
     def has_handle_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(request.user.has_perm("alerts.change_incident"))
@@ -185,10 +168,10 @@ class IncidentAdmin(FactsAdmin):
     def history(self, incident: Incident) -> SafeString | str:
         rows = format_html_join(
             "",
-            '<tr><td class="bridge-when">{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>',
+            '<tr><td class="bridge-when">{}</td><td>{}</td><td>{}</td><td class="bridge-why">{}</td><td>{}</td></tr>',
             ((_exact(e.at), e.kind, severity_badge(e.severity), e.title, e.actor) for e in incident.events.all()),
         )
-        return format_html('<table class="bridge-table"><tbody>{}</tbody></table>', rows) if rows else NOTHING
+        return _lines(rows) if rows else NOTHING
 
     @display(description="who was told")
     def messages(self, incident: Incident) -> SafeString | str:
@@ -201,7 +184,7 @@ class IncidentAdmin(FactsAdmin):
                 for d in found
             ),
         )
-        return format_html('<table class="bridge-table"><tbody>{}</tbody></table>', rows) if rows else "nobody yet"
+        return _lines(rows) if rows else "nobody yet"
 
     @action(
         description="Snooze",
@@ -282,6 +265,10 @@ def _touched(row: IncidentBot) -> SafeString:
     return format_html("<s>{}</s>", link) if row.until_at else link
 
 
+def _lines(rows: SafeString) -> SafeString:
+    return format_html('<div class="bridge-scroll"><table class="bridge-table"><tbody>{}</tbody></table></div>', rows)
+
+
 def _exact(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}"
 
@@ -297,7 +284,11 @@ def _table(rows: list[dict[str, Any]]) -> SafeString:
     body = format_html_join(
         "", "<tr>{}</tr>", ((format_html_join("", "<td>{}</td>", ((_cell(row, n),) for n in names)),) for row in rows)
     )
-    return format_html('<table class="bridge-table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>', head, body)
+    return format_html(
+        '<div class="bridge-scroll"><table class="bridge-table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>',
+        head,
+        body,
+    )
 
 
 def _cell(row: dict[str, Any], name: str) -> SafeString | str:

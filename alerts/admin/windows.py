@@ -46,8 +46,8 @@ class MaintenanceWindowAdmin(BridgeAdmin):
     autocomplete_fields = ("client", "bot")
     fieldsets = (
         (None, {"fields": ("name", ("client", "bot"), "exchange")}),
-        ("Once", {"fields": (("starts_at", "ends_at"),)}),
-        ("Again and again", {"fields": (("cron", "timezone", "duration_minutes"),)}),
+        ("Once", {"fields": ("starts_at", "ends_at")}),
+        ("Again and again", {"fields": ("cron", ("timezone", "duration_minutes"))}),
     )
 
     def save_model(self, request: HttpRequest, obj: MaintenanceWindow, form: Any, change: bool) -> None:

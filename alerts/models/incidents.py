@@ -57,7 +57,7 @@ class Incident(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.title}"
+        return self.title
 
 
 class IncidentEvent(models.Model):

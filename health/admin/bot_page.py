@@ -74,7 +74,7 @@ def _seconds(amount: int) -> str:
 
 
 def _bars(days: Sequence[UptimeDay], *, today: date) -> list[dict[str, Any]]:
-    """A bar a day, oldest first: how much of it the bot carried each verdict; nothing where nothing is known."""
+    """A bar a day, oldest first: how much of the time counted the bot carried each verdict; empty where none was."""
     known = {row.day: row for row in days}
     bars = []
     for back in range(DAYS - 1, -1, -1):
@@ -82,7 +82,8 @@ def _bars(days: Sequence[UptimeDay], *, today: date) -> list[dict[str, Any]]:
         row = known.get(day)
         parts = [(color, getattr(row, name), word) for name, color, word in PARTS if row and getattr(row, name)]
         says = ", ".join(f"{word} {_seconds(length)}" for _, length, word in parts) or "nothing known"
-        heights = [(color, round(length / 864, 2)) for color, length, _ in parts]
+        counted = sum(length for _, length, _ in parts)
+        heights = [(color, round(100 * length / counted, 2)) for color, length, _ in parts]
         bars.append({"day": day, "says": f"{day}: {says}", "parts": heights})
     return bars
 

@@ -116,7 +116,7 @@ def test_clone_leads_to_the_clone(desk: HttpClient, cast: Cast) -> None:
 
 
 def test_check_asked_for_is_a_row_first(desk: HttpClient, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("health.admin.WAIT_S", 0)  # no worker runs here
+    monkeypatch.setattr("health.admin.bots.WAIT_S", 0)  # no worker runs here
     _post(desk, f"/admin/bots/bot/{cast.acme_bot}/check_now/", YES)
     assert CheckRequest.objects.get().requested_by == "operator:alice"
     assert "it goes on" in desk.get("/admin/bots/bot/").content.decode()
@@ -165,7 +165,8 @@ def test_ping_key_of_a_bot_sends_heartbeats_only(desk: HttpClient, cast: Cast) -
 def test_settings_act_and_refuse_what_contradicts(desk: HttpClient) -> None:
     assert _post(desk, "/admin/bots/botssettings/1/change/", {"hummingbot_poll_seconds": "7"}).status_code == 302
     assert BotsSettings.objects.get().hummingbot_poll_seconds == 7
-    form = {"stale_minutes": "45.5", "stopped_minutes": "", "check_interval_seconds": "60", "keep_checks_days": "30"}
+    form = {"stale_minutes": "45.5", "stopped_minutes": "", "check_interval_seconds": "60", "keep_checks_days": "30",
+            "days_between_false_alarms": "30", "keep_heartbeats_days": "7"}  # fmt: skip
     assert _post(desk, "/admin/health/healthsettings/1/change/", form).status_code == 302
     assert str(HealthSettings.objects.get().stale_minutes) == "45.5000"
     assert _post(desk, "/admin/health/healthsettings/1/change/", form | {"stale_minutes": "500"}).status_code == 200
@@ -275,15 +276,14 @@ def test_channel_is_made_tested_and_its_secrets_are_shown_once_or_never(desk: Ht
     assert channel.address.open() == address and "planted" not in channel.address_hint
     page = desk.get(f"/admin/alerts/alertchannel/{channel.id}/change/").content.decode()
     assert "planted-secret" not in page and key not in page and "warning and worse, at once" in page
-    rule = {"channel": channel.id, "name": "night", "is_enabled": "on", "kinds": '["bot_health"]', "quiet_days": "[]",
+    rule = {"channel": channel.id, "name": "night", "is_enabled": "on", "kinds": "bot_health", "quiet_days": [6, 7],
             "min_severity": "critical", "after_minutes": "15", "repeat_minutes": "60", "quiet_from": "22:00:00",
             "quiet_until": "06:00:00", "quiet_timezone": "Europe/Berlin"}  # fmt: skip
     assert _post(desk, "/admin/alerts/alertrule/add/", rule).status_code == 302
     refused = _post(desk, "/admin/alerts/alertrule/add/", rule | {"name": "other", "quiet_timezone": "Mars/Base"})
     assert refused.status_code == 200 and AlertRule.objects.count() == 2
-    said = (
-        "critical only, of bot health, still open after 15 min, again every 60 min, quiet 22:00 to 06:00 Europe/Berlin"
-    )
+    said = "critical only, of bot health, still open after 15 min, again every 60 min, "
+    said += "quiet 22:00 to 06:00 Europe/Berlin on Saturday, Sunday"
     assert said in desk.get("/admin/alerts/alertrule/").content.decode()
     changed = _post(desk, f"/admin/alerts/alertchannel/{channel.id}/change/", {"name": "desk 2", "new_address": ""})
     channel.refresh_from_db()

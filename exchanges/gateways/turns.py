@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from exchanges.gateways.errors import NoTurn
 from exchanges.gateways.limiter import Limiter
 from exchanges.limits import PAUSE_S, HostLimit, limit_of
+from ground.errors import RateLimited
 
 MOST_WAIT_S = 10.0  # a turn further away is a refusal to be planned with, not a thread to keep waiting
 MAX_PAUSE_S = 3600.0
@@ -49,7 +50,10 @@ class Turns:
     most_wait_s: float = MOST_WAIT_S
 
     def wait_s(self, client: Any, api: Any, units: float) -> float:
-        """Takes a turn and gives how long to wait for it. Raises NoTurn when that is too long."""
+        """Takes a turn and gives how long to wait for it.
+
+        Where that is too long: NoTurn, or RateLimited while the exchange itself wants to be left alone.
+        """
         host, limit = self._limit(client, api)
         cost_s = limit.unit_s * (units if limit.is_weighted else 1.0)
         turn = self.limiter.take(host, key=self.key, cost_s=cost_s, burst_s=limit.burst_s, most_wait_s=self.most_wait_s)
@@ -59,7 +63,7 @@ class Turns:
         asked = f"{self.title} asked for fewer requests, so nothing is sent {until}."
         busy = f"This server's share of what {self.title} takes from one address is used up {until}."
         if turn.is_pause:
-            raise NoTurn(asked, system=self.exchange, retry_after_s=turn.wait_s)
+            raise RateLimited(asked, system=self.exchange, retry_after_s=turn.wait_s)
         raise NoTurn(busy, system=self.exchange, retry_after_s=turn.wait_s)
 
     def pause(self, client: Any, api: Any, status: int, seconds: float | None) -> None:

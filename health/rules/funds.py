@@ -18,6 +18,7 @@ from health.types import Shortage
 
 ZERO = Decimal(0)
 MOST_DIGITS = 30
+MOST = Decimal(10) ** 18  # no order is larger, and no figure of a person's smaller than its inverse
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,4 +84,4 @@ def _amount(value: object) -> Decimal | None:
         amount = Decimal(str(value))
     except ArithmeticError:
         return None
-    return amount if amount.is_finite() and amount > 0 else None
+    return amount if amount.is_finite() and 1 / MOST <= amount <= MOST else None

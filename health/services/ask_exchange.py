@@ -23,6 +23,7 @@ log = get_logger(__name__)
 T = TypeVar("T")
 
 REPEAT_WITHIN_S = 2.0  # a call that took longer to fail is not repeated: the others of its key wait behind it
+NO_TURN = "no_turn"  # code of our own limiter's refusal
 BY_DESIGN = ("exchange_not_carried", "cannot_read_trades")  # codes of refusals that were made here, without a call
 
 
@@ -35,6 +36,7 @@ class Answer(Generic[T]):
     asked_at: datetime
     value: T | None = None
     is_key_refused: bool = False
+    is_put_off: bool = False  # it was not this call's turn, and nothing was sent: to be asked again soon
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ class Caller:
             if error.code != "unknown_market":  # told from the list that we hold: maybe nothing was sent
                 breaker.answered(key.fingerprint, now=now)
             return Answer(TradesOutcome.REFUSED, error.message, now)
+        if error.code == NO_TURN:
+            return Answer(TradesOutcome.RATE_LIMITED, error.message, now, is_put_off=True)
         is_limited = isinstance(error, RateLimited)
         breaker.failed(
             key.fingerprint,

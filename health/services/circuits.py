@@ -60,7 +60,7 @@ class Breaker:
         """``is_minded`` False: a person asked, so that no open circuit keeps a call back; what is met still counts."""
         self.exchange = exchange
         self._lock = threading.Lock()
-        self._is_minded = is_minded
+        self.is_minded = is_minded
         self._at_first = {circuit.fingerprint: circuit for circuit in circuits}
         self._now = dict(self._at_first)
         self._ours: set[str] = set()  # open circuits that this round may try
@@ -74,7 +74,7 @@ class Breaker:
     def due_tries(self, *, now: datetime) -> list[Circuit]:
         """The open circuits whose wait is over."""
         known = self._now.values()
-        return [one for one in known if self._is_minded and rule.admission(one, now=now) == Admission.TRY]
+        return [one for one in known if self.is_minded and rule.admission(one, now=now) == Admission.TRY]
 
     def take_try(self, circuit: Circuit) -> None:
         """This round tries ``circuit``, which says so."""
@@ -90,13 +90,13 @@ class Breaker:
         """The circuit that keeps a call of this key back, or None."""
         for circuit in (self.of_exchange(), self.of_key(fingerprint)):
             may_try = circuit.state == CircuitState.HALF_OPEN and circuit.fingerprint in self._ours
-            if self._is_minded and circuit.state != CircuitState.CLOSED and not may_try:
+            if self.is_minded and circuit.state != CircuitState.CLOSED and not may_try:
                 return circuit
         return None
 
     def is_calm(self, fingerprint: str) -> bool:
         """Whether nothing failed lately: only then is a failed call worth a second one at once."""
-        return self._is_minded and self.of_exchange().failures == 0 and self.of_key(fingerprint).failures == 0
+        return self.is_minded and self.of_exchange().failures == 0 and self.of_key(fingerprint).failures == 0
 
     def answered(self, fingerprint: str, *, now: datetime, is_of_key: bool = True) -> None:
         """An answer came; ``is_of_key`` False: it proves that the exchange is there, and nothing of the key."""
@@ -107,13 +107,24 @@ class Breaker:
     def failed(
         self, fingerprint: str, failure: Failure, *, reason: str, now: datetime, retry_after_s: float | None = None
     ) -> None:
-        """A call of this key failed. That no answer came is the exchange's failure too."""
+        """A call of this key failed. That no answer came is the exchange's failure, and the key's own only as long as
+        the exchange answers others: what an outage did is over when the exchange is back."""
         with self._lock:
-            for one in [fingerprint, OF_EXCHANGE][: 2 if failure == Failure.UNAVAILABLE else 1]:
-                self._now[one] = rule.failed(
-                    self._circuit(one), failure=failure, reason=reason, now=now, luck=random.random(),
-                    retry_after_s=retry_after_s,
-                )  # fmt: skip
+            is_away = False
+            if failure == Failure.UNAVAILABLE:
+                away = self._fail(OF_EXCHANGE, failure, reason=reason, now=now)
+                is_away = away.state != CircuitState.CLOSED
+            if not is_away:
+                self._fail(fingerprint, failure, reason=reason, now=now, retry_after_s=retry_after_s)
+
+    def _fail(
+        self, fingerprint: str, failure: Failure, *, reason: str, now: datetime, retry_after_s: float | None = None
+    ) -> Circuit:
+        self._now[fingerprint] = circuit = rule.failed(
+            self._circuit(fingerprint), failure=failure, reason=reason, now=now, luck=random.random(),
+            retry_after_s=retry_after_s,
+        )  # fmt: skip
+        return circuit
 
     def changed(self) -> list[Circuit]:
         """What is to be stored."""

@@ -116,7 +116,9 @@ def _try_exchange(
     """One call alone finds out whether an exchange that was away answers again, before all keys ask."""
     tries = [(key, pair) for key, pairs in by_key.items() for pair in pairs]
     for key, pair in tries[:MOST_TRIES]:
-        found[key].trades[pair] = ask_trades(key, pair, caller)
+        answer = ask_trades(key, pair, caller)
+        if not answer.is_put_off:
+            found[key].trades[pair] = answer
         if caller.breaker.of_exchange().state != CircuitState.HALF_OPEN:
             return
 

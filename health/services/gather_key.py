@@ -68,7 +68,10 @@ def _ask_trades(key: Key, pairs: Sequence[str], caller: Caller, known: KeySeen) 
         if failures >= GIVE_UP_AFTER:
             known.trades[pair] = next(reversed(known.trades.values()))
             continue
-        known.trades[pair] = answer = ask_trades(key, pair, caller)
+        answer = ask_trades(key, pair, caller)
+        if answer.is_put_off and caller.breaker.is_minded:
+            return
+        known.trades[pair] = answer
         if answer.outcome == TradesOutcome.READ:
             failures = 0
         elif answer.outcome != TradesOutcome.REFUSED or answer.is_key_refused:

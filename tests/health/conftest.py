@@ -17,6 +17,7 @@ from clients.models import Connector
 from clients.services.manage_accounts import put_connector
 from exchanges.gateways.pool import GatewayPool
 from health.models import BotHealthLog
+from health.services.ask_runtime import Histories
 from health.services.run_checks import check_bots
 from sandbox.testing import Sandbox, start
 from tests.fixtures import OPERATOR, Cast, make_bot
@@ -59,9 +60,11 @@ class Monitor:
         key = more.pop("api_key", ACME_KEY["api_key"])
         self.sandbox.add_trade(exchange, pair, key, age_s=minutes_ago * 60, **more)
 
-    def check(self, *bot_ids: UUID, clock: Callable[[], datetime] = timezone.now) -> BotHealth:
+    def check(
+        self, *bot_ids: UUID, clock: Callable[[], datetime] = timezone.now, histories: Histories | None = None
+    ) -> BotHealth:
         """One check of these bots, as the schedule makes it; gives the health row of the first."""
-        check_bots(bot_ids=bot_ids, gateways=self.gateways, clock=clock)
+        check_bots(bot_ids=bot_ids, gateways=self.gateways, clock=clock, histories=histories)
         return health_of(bot_ids[0])
 
     def ask(self, *bot_ids: UUID) -> BotHealth:

@@ -22,7 +22,6 @@ from health.models import (
     HealthState,
     HealthTransition,
     HeartbeatLog,
-    HeartbeatPlan,
     TradeGap,
     UptimeDay,
 )
@@ -180,21 +179,6 @@ class HeartbeatLogAdmin(FactsAdmin):
     @display(description="took", ordering="duration_ms")
     def took(self, row: HeartbeatLog) -> str:
         return NOTHING if row.duration_ms is None else f"{row.duration_ms / 1000:.3f} s"
-
-
-@admin.register(HeartbeatPlan)
-class HeartbeatPlanAdmin(FactsAdmin):
-    list_display = ("bot", "expected", "timezone", "late")
-    list_select_related = ("bot",)
-    search_fields = ("bot__name",)
-
-    @display(description="expected")
-    def expected(self, row: HeartbeatPlan) -> str:
-        return row.cron or f"every {span(timedelta(seconds=row.period_s or 0))}"
-
-    @display(description="may be late by")
-    def late(self, row: HeartbeatPlan) -> str:
-        return span(timedelta(seconds=row.grace_s))
 
 
 @admin.register(BotCadence)

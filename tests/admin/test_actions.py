@@ -18,7 +18,7 @@ from alerts.services.incidents import raise_incident
 from bots.models import Bot, BotsSettings, BotTemplate
 from clients.models import ApiKey, AuditEntry, Client, Connector, Wallet
 from ground.scope import system_scope
-from health.models import CheckRequest, HealthSettings
+from health.models import CheckRequest, HealthSettings, HeartbeatPlan
 from tests.fixtures import Caller, Cast, make_bot
 
 YES = {"_form_submitted": "on"}
@@ -326,3 +326,16 @@ def test_a_maintenance_window_is_made_changed_and_refused(desk: HttpClient, cast
     assert refused.status_code == 200
     window.refresh_from_db()
     assert window.cron == "0 3 * * sun"
+
+
+def test_a_heartbeat_plan_is_set_refused_and_removed(desk: HttpClient, cast: Cast) -> None:
+    form = {"bot": cast.acme_bot, "period_s": "", "cron": "*/5 * * * *", "timezone": "Europe/Berlin", "grace_s": "30"}
+    answer = _post(desk, "/admin/health/heartbeatplan/add/", form)
+    assert answer.status_code == 302, _errors(answer)
+    plan = HeartbeatPlan.objects.get()
+    assert (plan.bot_id, plan.cron, plan.client_id) == (cast.acme_bot, "*/5 * * * *", cast.acme)
+    page = f"/admin/health/heartbeatplan/{plan.pk}"
+    assert _post(desk, f"{page}/change/", form | {"cron": "now and then"}).status_code == 200
+    assert HeartbeatPlan.objects.get().cron == "*/5 * * * *"
+    assert _post(desk, f"{page}/delete/", {"post": "yes"}).status_code == 302
+    assert not HeartbeatPlan.objects.exists()

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from random import Random
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bots.rules.words import DesiredStatus, HealthStatus, ReportedStatus, RuntimeKind, RuntimeStatus
+from health.rules.cadence import learn
+from health.rules.silence import LimitChoice, limits_at, silent_since
+from health.rules.verdict import judge
 from health.rules.words import Cause
 from health.types import BY_DESIGN, ProbeOutcome, TradesOutcome
-from tests.health.evidence import RUNNING, STOPPED, verdict_of
+from tests.health.evidence import LIMITS, NOW, RUNNING, STOPPED, evidence, verdict_of
 
 minutes = st.floats(min_value=0, max_value=60 * 24 * 400) | st.sampled_from([0.0, 2.0, 15.0, 30.0, 120.0])
 anytime = minutes | st.floats(min_value=-600, max_value=0)
@@ -82,6 +88,34 @@ def test_is_never_worse_for_a_more_recent_trade(given_evidence, recent):
         older = given_evidence[name]
         if older is None or (older >= 0 and recent <= older):
             assert rank(given_evidence | {name: recent}) >= rank(given_evidence)
+
+
+def by_day(days: int = 21) -> dict[str, Any]:
+    """What is learned of a bot that trades every few minutes by day and about once in three hours at night."""
+    random, at, moments = Random(4), NOW.timestamp() - days * 86_400, []
+    while at < NOW.timestamp():
+        is_day = 7 <= (at // 3600) % 24 < 21
+        at += 60 + random.expovariate(1 / (300 if is_day else 10_800))
+        moments.append(at)
+    return learn(moments[:-1]).profile
+
+
+PROFILE = by_day()
+
+
+@given(wanted, minutes)
+def test_is_never_worse_for_a_more_recent_trade_by_learned_limits_either(given_evidence, recent):
+    def learned_rank(given_evidence) -> int:
+        seen = evidence(**given_evidence)
+        choice = LimitChoice(LIMITS, profile=PROFILE, days_between_false_alarms=30)
+        limits = limits_at(choice, since=silent_since(seen, now=NOW), now=NOW)
+        assert limits.source == "learned" and limits.stale <= limits.stopped
+        return RANK[judge(evidence=seen, limits=limits, now=NOW).status]
+
+    for name in ("trade_ago", "known_ago"):
+        older = given_evidence[name]
+        if older is None or (older >= 0 and recent <= older):
+            assert learned_rank(given_evidence | {name: recent}) >= learned_rank(given_evidence)
 
 
 @given(wanted, minutes)

@@ -46,10 +46,12 @@ class Taker:
     def __call__(self, request: Request) -> tuple[int, dict[str, str]]:
         delivery = documented.verify_webhook(request.headers, request.body, KEY)
         with self.lock:
-            if self.seen.is_new(delivery):
+            is_new = self.seen.is_new(delivery)
+            if is_new:
                 self.taken.append((request.path, delivery))
-            holds, self.hold_next = self.hold_next, False
+            holds = self.hold_next and is_new  # each time another message
             if holds:
+                self.hold_next = False
                 self.let_go.clear()
                 self.held = request
         if holds:

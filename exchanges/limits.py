@@ -86,7 +86,8 @@ LIMITS: dict[str, HostLimit] = {
     # 1,200 weight a minute and address; a unit of ccxt's is 1.
     # hyperliquid.gitbook.io, "Rate limits and user limits"
     "api.hyperliquid.xyz": _weights(1200, 60),
-    # Signed requests wear down a counter of the key's own; public ones about one a second and address, and pair.
+    # Signed requests wear down a counter of the key's own, public ones count per address and pair; no number for an
+    # address as a whole, so five a second is ours.
     # docs.kraken.com/api/docs/guides/spot-rest-ratelimits
     "api.kraken.com": _keys(15, 3),
     # 30 a second and account, 10 a second and address for public ones. docs.cdp.coinbase.com, "Advanced Trade REST API

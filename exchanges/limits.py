@@ -83,9 +83,9 @@ LIMITS: dict[str, HostLimit] = {
     "api.bitget.com": _keys(6000, 60),
     # 500 in 10 s per call, per address and per account. mexc.com/api-docs/spot-v3/general-info, "LIMITS"
     "api.mexc.com": _keys(500, 10),
-    # 1,200 weight a minute and address; a unit of ccxt's is 1.
+    # 1,200 weight a minute and address; own trades weigh 20, which ccxt counts as 10 units, so a unit is 2 of it.
     # hyperliquid.gitbook.io, "Rate limits and user limits"
-    "api.hyperliquid.xyz": _weights(1200, 60),
+    "api.hyperliquid.xyz": _weights(600, 60),
     # Signed requests wear down a counter of the key's own, public ones count per address and pair; no number for an
     # address as a whole, so five a second is ours.
     # docs.kraken.com/api/docs/guides/spot-rest-ratelimits

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from bots.rules.observation import START_GRACE
 from bots.rules.words import DesiredStatus, HealthStatus, ReportedStatus, RuntimeKind, RuntimeStatus
 from health.rules.words import span
 from health.types import Evidence, Heartbeat, Limits, OrdersSeen, ProbeOutcome, Run, RuntimeSeen
@@ -155,6 +156,8 @@ def _lived_on(evidence: Evidence, runtime: RuntimeSeen, *, limits: Limits, now: 
     start, newest = start_of(evidence.run), newest_trade(evidence, now=now)
     if start and (runtime.changed_at or runtime.observed_at) <= start.at:
         return True
+    if _may_be_earlier_run(evidence.run, runtime, now=now):
+        return True
     if newest and newest >= runtime.observed_at:
         return True
     quoted_at = _quoted_at(evidence.orders, limits=limits, now=now)
@@ -164,6 +167,13 @@ def _lived_on(evidence: Evidence, runtime: RuntimeSeen, *, limits: Limits, now: 
     if heartbeat is None or heartbeat.word != ReportedStatus.RUNNING:
         return False
     return heartbeat.received_at >= runtime.observed_at + LOOK_GRACE
+
+
+def _may_be_earlier_run(run: Run, runtime: RuntimeSeen, *, now: datetime) -> bool:
+    """After a stop and a quick start, the old container ends while the new one is not there yet."""
+    if run.confirmed_at or run.desired_at is None or runtime.status == RuntimeStatus.FAILED:
+        return False
+    return now - run.desired_at < START_GRACE
 
 
 def _quoted_at(orders: OrdersSeen, *, limits: Limits, now: datetime) -> datetime | None:

@@ -126,6 +126,12 @@ RUNTIME = [
         "Asked to start 2 min ago, no trade yet.",
     ),
     (
+        "right after a quick start the old container may be ending",
+        {"kind": HUMMINGBOT, "desired_ago": 4, "container": "exited", "changed_ago": 3},
+        "unknown start",
+        "Asked to start 4 min ago, no trade yet.",
+    ),
+    (
         "a run that ended before it was confirmed is stopped",
         {"kind": HUMMINGBOT, "desired_ago": 5, "container": "exited", "changed_ago": 3},
         "stopped runtime runtime",

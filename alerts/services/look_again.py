@@ -31,7 +31,7 @@ _SUSPECTS = """
             OR (d.kind = 'resolved'
                 AND NOT EXISTS (SELECT FROM alert_deliveries t
                                  WHERE t.channel_id = d.channel_id AND t.incident_id = d.incident_id
-                                   AND t.kind <> 'resolved' AND t.status = 'sent')))
+                                   AND t.kind <> 'resolved' AND (t.status = 'sent' OR t.may_be_double))))
      ORDER BY d.id LIMIT %(most)s FOR UPDATE OF d SKIP LOCKED
 """
 _CHANGE = """
@@ -146,10 +146,17 @@ def _others(rows: Sequence[AlertDelivery]) -> dict[tuple[UUID, UUID], list[Alert
     """Every message by channel and incident, of the incidents that these messages are about."""
     found: dict[tuple[UUID, UUID], list[AlertDelivery]] = defaultdict(list)
     incidents = {row.incident_id for row in rows if row.incident_id}
-    columns = ("id", "channel_id", "incident_id", "kind", "status", "created_at")
+    columns = ("id", "channel_id", "incident_id", "kind", "status", "may_be_double", "created_at")
     for other in AlertDelivery.objects.filter(incident_id__in=incidents).only(*columns):
         found[other.channel_id, other.incident_id].append(other)  # type: ignore[index]
     return found
+
+
+def _status(row: AlertDelivery) -> DeliveryStatus:
+    """What was given up after an answer was lost may have arrived, so it counts as told."""
+    return (
+        DeliveryStatus.SENT if row.status == DeliveryStatus.FAILED and row.may_be_double else DeliveryStatus(row.status)
+    )
 
 
 def _broken_again(cases: dict[UUID, Case]) -> set[tuple[str, str]]:

@@ -48,14 +48,15 @@ _SKIP_HELD = """
              ORDER BY o.id FOR UPDATE OF o) held
      WHERE d.id = held.id
 """
-# A recovery goes where it was, or still may be, told that something is wrong. The rule of then says whether.
+# A recovery goes where it was, or may have been, or still may be told that something is wrong. The rule of then says
+# whether it goes at all.
 _TOLD = """
     SELECT d.incident_id, c.id, c.client_id, c.bot_id,
            (array_agg(r.id ORDER BY d.created_at DESC) FILTER (WHERE r.id IS NOT NULL))[1]
       FROM alert_deliveries d JOIN alert_channels c ON c.id = d.channel_id AND c.is_enabled
       LEFT JOIN alert_rules r ON r.id = d.rule_id
      WHERE d.incident_id = ANY(%(incidents)s::uuid[]) AND d.kind NOT IN ('resolved', 'test')
-       AND d.status IN ('waiting', 'sending', 'sent')
+       AND (d.status IN ('waiting', 'sending', 'sent') OR d.may_be_double)
      GROUP BY d.incident_id, c.id
     HAVING bool_or(r.id IS NULL OR (r.is_enabled AND r.sends_recovery))
 """

@@ -250,6 +250,15 @@ def test_a_recovery_goes_only_to_whom_it_was_told(fate: str) -> None:
     assert tick(NOON + MINUTE) == [("told", "resolved")]
 
 
+def test_what_was_given_up_but_may_have_arrived_has_its_recovery() -> None:
+    make_channel("ops")
+    broken()
+    plan()
+    AlertDelivery.objects.update(status="failed", may_be_double=True)
+    mended(at=NOON + MINUTE)
+    assert tick(NOON + MINUTE) == [("ops", "resolved")]
+
+
 def test_a_recovery_leaves_after_the_message_that_it_ends() -> None:
     make_channel("ops")
     broken()

@@ -131,7 +131,7 @@ def _incident(case: Case, reader: Reader) -> dict[str, Any]:
             "details": {
                 name: value if isinstance(value, bool | int) else str(value)[:LONGEST_DETAIL]
                 for name, value in case.details.items()
-                if value is not None and not isinstance(value, list | dict)
+                if name != "client_title" and value is not None and not isinstance(value, list | dict)
             },
         }
     return told

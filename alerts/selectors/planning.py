@@ -71,15 +71,17 @@ def load_silences(*, now: datetime) -> Silences:
 
 def to_rule(row: AlertRule) -> Rule:
     """A row of rules as a value."""
-    quiet = None
+    kinds, quiet = row.kinds if isinstance(row.kinds, list) else [], None
     if row.quiet_from is not None and row.quiet_until is not None:
         days = row.quiet_days if isinstance(row.quiet_days, list) else []
-        quiet = QuietHours(row.quiet_from, row.quiet_until, row.quiet_timezone, frozenset(days))
+        quiet = QuietHours(
+            row.quiet_from, row.quiet_until, row.quiet_timezone, frozenset(day for day in days if isinstance(day, int))
+        )
     return Rule(
         id=row.id,
         channel_id=row.channel_id,
         reader=Reader(row.channel.client_id, row.channel.bot_id),
-        kinds=frozenset(row.kinds if isinstance(row.kinds, list) else []),
+        kinds=frozenset(kind for kind in kinds if isinstance(kind, str)),
         min_severity=Severity(row.min_severity),
         after=timedelta(minutes=row.after_minutes),
         repeat=timedelta(minutes=row.repeat_minutes) if row.repeat_minutes else None,

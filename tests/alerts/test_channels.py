@@ -9,12 +9,22 @@ from uuid import UUID
 import pytest
 from django.db import connection
 
-from alerts.models import AlertChannel, AlertDelivery, AlertRule, AlertsSettings, Incident, IncidentEvent, Snooze
+from alerts.models import (
+    AlertChannel,
+    AlertDelivery,
+    AlertRule,
+    AlertsSettings,
+    Incident,
+    IncidentEvent,
+    MaintenanceWindow,
+    Snooze,
+)
 from alerts.rules.addresses import check_apprise, check_mail, check_webhook
 from alerts.rules.words import ChannelKind
 from alerts.services.alert_rules import change_rule, create_rule, delete_rule
 from alerts.services.channels import change_channel, create_channel, delete_channel, renew_signing_key
 from alerts.services.forget import forget_alerts
+from alerts.services.silence import create_window
 from clients.models import AuditEntry
 from ground.errors import InvalidInput, NotFound
 from tests.alerts.posts import ALERTS, HOUR, NOON, broken, make_channel, mended, outage, tick
@@ -218,3 +228,20 @@ def test_what_is_long_over_is_forgotten_and_what_is_open_stays(cast: Cast) -> No
     assert set(IncidentEvent.objects.values_list("incident__key", flat=True)) == {"open", "young"}
     assert not Snooze.objects.exists()
     assert forget_alerts(scope=ALERTS, now=NOON + 101 * DAY) == (0, 0)
+
+
+def test_a_client_that_is_deleted_takes_its_channels_along(cast: Cast) -> None:
+    for name, owner in (("acme", cast.acme), ("globex", cast.globex)):
+        make_channel(name, client_id=owner)
+        create_window(scope=OPERATOR, name=name, client_id=owner, starts_at=NOON - DAY, ends_at=NOON)
+    make_channel("acme maker", client_id=cast.acme, bot_id=cast.acme_bot)
+    broken(client_id=cast.acme, bot_id=cast.acme_bot)
+    assert sorted(tick(NOON)) == [("acme", "opened"), ("acme maker", "opened")]
+    assert cast.operator.delete(f"/bots/{cast.acme_bot}").status == 200
+    assert sorted(AlertChannel.objects.values_list("name", flat=True)) == ["acme", "globex"]
+    assert cast.operator.delete(f"/clients/{cast.acme}").status == 200
+    assert list(AlertChannel.objects.values_list("name", flat=True)) == ["globex"]
+    assert list(MaintenanceWindow.objects.values_list("name", flat=True)) == ["globex"]
+    assert not AlertDelivery.objects.exists() and Incident.objects.count() == 1
+    mended(at=NOON + HOUR)
+    assert tick(NOON + HOUR) == []

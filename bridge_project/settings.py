@@ -184,7 +184,7 @@ CELERY_BEAT_SCHEDULE = {
     "learn-cadence": {"task": "health.learn_cadence", "schedule": 60.0, "options": {"expires": 50}},
     "fill-gaps": {"task": "health.fill_gaps", "schedule": 10.0, "options": {"expires": 30}},
     "health-sweep": {"task": "health.sweep", "schedule": 5.0, "options": {"expires": 20}},
-    "count-uptime": {"task": "health.count_uptime", "schedule": 60.0, "options": {"expires": 50}},
+    "count-uptime": {"task": "health.count_uptime", "schedule": 300.0, "options": {"expires": 200}},
     "finish-deletions": {"task": "bridge_project.finish_deletions", "schedule": 5.0, "options": {"expires": 30}},
     "thin-records": {"task": "bridge_project.thin_records", "schedule": 3600.0, "options": {"expires": 600}},
     "take-snapshots": {"task": "ledger.take_snapshots", "schedule": 5.0, "options": {"expires": 20}},

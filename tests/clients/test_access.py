@@ -22,6 +22,7 @@ READS = [
     "/bots/{bot}",
     "/bots/{bot}/health",
     "/bots/{bot}/health/history",
+    "/bots/{bot}/uptime",
     "/bots/{bot}/stats",
     "/bots/{bot}/trades",
     "/bots/{bot}/timeline",

@@ -188,7 +188,7 @@ def test_pages_through_the_history_newest_first(monitor: Monitor, cast: Cast):
         assert cast.acme_reads.get(f"/bots/{cast.acme_bot}/health/history?{bad}").status == 400
 
 
-PATHS = (("GET", "/health"), ("POST", "/health/check"), ("GET", "/health/history"))
+PATHS = (("GET", "/health"), ("POST", "/health/check"), ("GET", "/health/history"), ("GET", "/uptime"))
 
 
 @pytest.mark.parametrize(("method", "path"), PATHS)

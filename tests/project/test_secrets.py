@@ -98,7 +98,7 @@ def test_no_planted_secret_is_found_anywhere(
             *(
                 f"/bots/{b}{part}"
                 for b in bots
-                for part in ("", "/health", "/health/history", "/trades", "/stats", "/timeline")
+                for part in ("", "/health", "/health/history", "/uptime", "/trades", "/stats", "/timeline")
             ),
             "/metrics",
             "/api/schema",

@@ -13,6 +13,7 @@ import statistics
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from urllib.request import urlopen
 
@@ -120,8 +121,8 @@ def plant(size: Size) -> None:
     for exchange, keys, of_pairs in (("kucoin", size.keys, pairs(size.pairs)), ("okx", 2, pairs(HANGING_BOTS // 2))):
         for k in range(keys):
             put_connector(
-                scope=scope, client_id=client, name=exchange, label=f"k{k}", api_key=f"{exchange}-key-{k:04d}-0123456789",
-                api_secret="secret", memo="memo",
+                scope=scope, client_id=client, name=exchange, label=f"k{k}", api_secret="secret", memo="memo",
+                api_key=sha256(f"{exchange} {k}".encode()).hexdigest(),
             )  # fmt: skip
         ids = dict(Connector.objects.filter(client_id=client, name=exchange).values_list("label", "id"))
         for k in range(keys):
@@ -230,8 +231,7 @@ def bound_s(calls: int, size: Size) -> float:
     """The least that a cycle can take: the host's limit for all calls, or a key's calls one after the other."""
     from exchanges.limits import limit_of
 
-    limit = limit_of("api.kucoin.com", 0.0075)
-    by_limit = max(0.0, calls * limit.unit_s - limit.burst_s)
+    by_limit = limit_of("api.kucoin.com", 0.0075).least_s(calls)
     return round(max(by_limit, -(-calls // size.keys) * LATENCY_MS / 1000), 2)
 
 
@@ -277,10 +277,13 @@ def in_server_s(rows: list[dict[str, Any]], statement: str) -> float:
     from ground.sql import fetch_all, run
 
     begin, end = statement.index("SELECT * FROM jsonb_to_recordset"), statement.index("), wanted AS")
-    with system_scope("health").transaction():
-        run(f"CREATE TEMP TABLE given_rows ON COMMIT DROP AS {statement[begin:end]}", {"rows": exact_json(rows)})
-        began = time.monotonic()
+    scope = system_scope("health")
+    with scope.transaction():
+        run("DROP TABLE IF EXISTS given_rows")
+        run(f"CREATE TEMP TABLE given_rows AS {statement[begin:end]}", {"rows": exact_json(rows)})
+    began = time.monotonic()
+    with scope.transaction():
         stored = fetch_all(statement[:begin] + "SELECT * FROM given_rows" + statement[end:], {"actor": "system:health"})
-        took = time.monotonic() - began
+    took = time.monotonic() - began
     assert len(stored) == len(rows), "some verdicts were not stored"
     return took

@@ -40,6 +40,7 @@ WITH watched AS MATERIALIZED (
     SELECT id FROM bots WHERE retired_at IS NULL AND desired_status = 'running'
     UNION SELECT bot_id FROM bot_health WHERE status IN ('healthy', 'stale', 'error')
     UNION SELECT bot_id FROM bot_health WHERE last_heartbeat_at > %(now)s - %(heartbeat)s
+    UNION SELECT bot_id FROM bot_health WHERE heartbeat_expires_at > %(now)s
     UNION SELECT bot_id FROM bot_runtime WHERE status = 'running'
 ), due AS MATERIALIZED (
     SELECT h.bot_id, b.connector_name,
@@ -49,7 +50,7 @@ WITH watched AS MATERIALIZED (
      WHERE h.due_at <= %(now)s AND b.retired_at IS NULL AND b.runtime_kind <> 'arena'
        AND (b.desired_status = 'running' OR h.status IN ('healthy', 'stale', 'error') OR ({SEEN_RUNNING})
             OR (b.desired_status = 'created' AND h.heartbeat_status = 'running'
-                AND h.last_heartbeat_at > %(now)s - %(heartbeat)s))
+                AND (h.last_heartbeat_at > %(now)s - %(heartbeat)s OR h.heartbeat_expires_at > %(now)s)))
      ORDER BY h.due_at LIMIT %(limit)s FOR UPDATE OF h SKIP LOCKED
 )
 UPDATE bot_health h SET due_at = %(now)s + %(interval)s FROM due WHERE h.bot_id = due.bot_id

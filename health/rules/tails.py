@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SHAPES = ((0.0, 0.55), (0.06, 0.15), (0.12, 0.12), (0.22, 0.09), (0.36, 0.06), (0.55, 0.03))  # with prior weights
+SHAPES = ((0.0, 0.30), (0.06, 0.18), (0.12, 0.18), (0.22, 0.16), (0.36, 0.11), (0.55, 0.07))  # with prior weights
 SCALES = 13  # values of the scale that are weighed for each shape
 PLAUSIBLE = 0.02  # a gap that so many gaps would outgrow less often than this was no gap between trades
 EVENNESS = 0.05  # no bot is believed to be more regular than this share of its usual gap

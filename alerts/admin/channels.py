@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminCheckboxSelectMultiple, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
 
 from alerts.models import AlertChannel, AlertRule, AlertsSettings
 from alerts.rules.words import ChannelKind, DeliveryStatus
@@ -213,7 +213,7 @@ class RuleForm(RefusableForm):
         help_text="Kinds of incident, with commas: bot_health, exchange_down, key_rejected. Empty: all.",
     )  # fmt: skip
     quiet_days = forms.TypedMultipleChoiceField(
-        required=False, coerce=int, choices=list(enumerate(DAYS, start=1)), widget=UnfoldAdminCheckboxSelectMultiple,
+        required=False, coerce=int, choices=list(enumerate(DAYS, start=1)), widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="None: every day.",
     )  # fmt: skip
 

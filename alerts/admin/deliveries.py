@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.decorators import display
+from unfold.decorators import action, display
+from unfold.forms import BaseDialogForm
 
 from alerts.models import AlertDelivery, AlertsState
 from alerts.rules.words import DeliveryStatus
-from clients.admin_base import NOTHING, FactsAdmin, ago, badge
+from alerts.services.send_deliveries import send_again
+from clients.admin_base import NOTHING, FactsAdmin, ago, badge, confirmation
 
 DELIVERY_COLORS = {
     DeliveryStatus.WAITING: "blue", DeliveryStatus.SENDING: "blue", DeliveryStatus.SENT: "green",
@@ -28,10 +33,28 @@ class AlertDeliveryAdmin(FactsAdmin):
     search_fields = ("title", "channel__name")
     search_help_text = "words of the title, or a channel's name"
     ordering = ("-created_at", "-id")
+    actions_row = ("send_again",)
+    actions_detail = ("send_again",)
     fields = (
         "channel", "kind", "number", "state", "title", "text", "about", "rule", "due_at", "attempts", "error",
         "may_be_double", "created_at", "sent_at", "id",
     )  # fmt: skip
+
+    def has_handle_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.has_perm("alerts.change_alertdelivery"))
+
+    @action(
+        description="Send again",
+        icon="redo",
+        permissions=["handle"],
+        dialog=confirmation("Send this message again?", "Only what was given up can be sent again.", "Send again"),
+    )
+    def send_again(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        def call() -> str:
+            send_again(scope=self.scope(request), delivery_id=UUID(object_id), now=timezone.now())
+            return "It is on its way again."
+
+        return self.act(request, call)
 
     @display(description="made (UTC)", ordering="created_at")
     def when(self, row: AlertDelivery) -> str:

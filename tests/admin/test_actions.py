@@ -13,7 +13,7 @@ from django.utils import timezone
 from django_otp.oath import totp
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from alerts.models import AlertChannel, AlertRule, MaintenanceWindow, Snooze
+from alerts.models import AlertChannel, AlertDelivery, AlertRule, MaintenanceWindow, Snooze
 from alerts.services.incidents import raise_incident
 from bots.models import Bot, BotsSettings, BotTemplate
 from clients.models import ApiKey, AuditEntry, Client, Connector, Wallet
@@ -339,3 +339,13 @@ def test_a_heartbeat_plan_is_set_refused_and_removed(desk: HttpClient, cast: Cas
     assert HeartbeatPlan.objects.get().cron == "*/5 * * * *"
     assert _post(desk, f"{page}/delete/", {"post": "yes"}).status_code == 302
     assert not HeartbeatPlan.objects.exists()
+
+
+def test_a_message_that_was_given_up_is_sent_again_and_no_other(desk: HttpClient, cast: Cast) -> None:
+    channel = AlertChannel.objects.create(name="desk", kind="email", address="ops@example.org", address_hint="o...")
+    given = {"channel": channel, "kind": "test", "severity": "info", "title": "It broke", "body": "It broke."}
+    failed = AlertDelivery.objects.create(**given, status="failed", error="refused", attempts=5)
+    sent = AlertDelivery.objects.create(**given, status="sent", sent_at=timezone.now())
+    for row in (failed, sent):
+        desk.post(f"/admin/alerts/alertdelivery/{row.id}/send_again/", YES, headers=HERE)
+    assert dict(AlertDelivery.objects.values_list("id", "status")) == {failed.id: "waiting", sent.id: "sent"}

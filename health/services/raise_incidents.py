@@ -78,12 +78,12 @@ _OPEN = """
 """
 _CIRCUITS = "SELECT exchange, reason, opened_at FROM exchange_circuits WHERE fingerprint = '' AND state <> 'closed'"
 _TOUCHED = "SELECT bot_id FROM incident_bots WHERE incident_id = ANY(%s) AND until_at IS NULL ORDER BY bot_id"
-# Rows are locked in the order that everybody locks them in. A bot that is due sooner anyway stays so.
+# A bot that is due sooner anyway stays so, and one whose row somebody holds is being looked at: nobody waits here.
 _SPREAD = """
     WITH again AS MATERIALIZED (
         SELECT h.bot_id, t.at FROM bot_health h JOIN unnest(%s::uuid[], %s::timestamptz[]) AS t (bot_id, at)
                ON t.bot_id = h.bot_id
-         WHERE h.due_at > t.at ORDER BY h.bot_id FOR NO KEY UPDATE OF h
+         WHERE h.due_at > t.at FOR NO KEY UPDATE OF h SKIP LOCKED
     )
     UPDATE bot_health h SET due_at = a.at FROM again a WHERE a.bot_id = h.bot_id
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -29,15 +30,13 @@ from bridge_project.use_cases.delete import DELETED, delete_bot_or_stop_first, d
 from bridge_project.use_cases.timeline import bot_timeline
 from clients.admin import ClientAdmin, ConnectorAdmin
 from clients.admin_base import ago, badge, confirmation, count_of
+from clients.authentication import operator_scope
 from clients.models import Client, Connector
 from ground.errors import BridgeError
 from ground.keyset import Page
 from health.admin import HealthFilter, HealthOfBots, health_badge
-from health.rules.evidence import limits_row
-from health.rules.limits import limits_of_bot
 from health.rules.words import span
-from health.selectors import learned_of_bot, thresholds
-from health.types import Limits
+from health.selectors import bot_health
 from ledger.admin.accounts import AllocatesCapital
 from ledger.admin.bot_section import ledger_of
 
@@ -120,7 +119,8 @@ class WholeBotAdmin(HealthOfBots, AllocatesCapital, BotAdmin):
     def _panel(request: HttpRequest, bot: Bot) -> dict[str, Any]:
         """What anybody sees who may see bots; of the ledger, who may see trades."""
         ledger = ledger_of(bot) if request.user.has_perm("ledger.view_trade") else None
-        return {**panel_of(bot), "ledger": ledger}
+        limits = bot_health(operator_scope(request), bot.pk, now=timezone.now())["thresholds"]
+        return {**panel_of(bot, limits), "ledger": ledger}
 
     def delete_model(self, request: HttpRequest, obj: Bot) -> None:
         delete_bot_or_stop_first(scope=self.scope(request), bot_id=obj.id, force=False, now=timezone.now())
@@ -161,11 +161,10 @@ class WholeBotAdmin(HealthOfBots, AllocatesCapital, BotAdmin):
         return HttpResponseRedirect(self.page(object_id, "timeline"))
 
 
-def panel_of(bot: Any) -> dict[str, Any]:
+def panel_of(bot: Any, limits: dict[str, Any]) -> dict[str, Any]:
     """What stands above a bot's form: what is wanted, said and observed, and the verdict with its evidence."""
     health, runtime = getattr(bot, "health", None), getattr(bot, "runtime", None)
     deployment = bot.deployments.order_by("-sequence").first()
-    limits = _limits_of(bot)
     return {
         "bot": bot,
         "health": health,
@@ -185,23 +184,10 @@ def panel_of(bot: Any) -> dict[str, Any]:
         "last_heartbeat": ago(health.last_heartbeat_at if health else None),
         "checked": ago(health.checked_at if health else None),
         "evidence": health.evidence if health else [],
-        "stale": span(limits.stale),
-        "stopped": span(limits.stopped),
-        "limits_why": limits_row(limits)["why"],
+        "stale": span(timedelta(minutes=limits["stale_minutes"])),
+        "stopped": span(timedelta(minutes=limits["stopped_minutes"])),
+        "limits_why": limits["why"],
     }
-
-
-def _limits_of(bot: Any) -> Limits:
-    cadence, health = getattr(bot, "cadence", None), getattr(bot, "health", None)
-    began = (health.last_trade_at, health.confirmed_start_at) if health else ()
-    learned = learned_of_bot(
-        cadence.profile if cadence and cadence.is_enough else None,
-        silent_since=max((at for at in began if at), default=None),
-        now=timezone.now(),
-    )
-    return limits_of_bot(
-        thresholds(), stale_minutes=bot.stale_minutes, stopped_minutes=bot.stopped_minutes, learned=learned
-    )
 
 
 class OperatorAdmin(DjangoUserAdmin, ModelAdmin):

@@ -149,7 +149,8 @@ def _telling(
 def _missing(gaps: Sequence[tuple[float, float]]) -> str:
     """What is missing to learn from these gaps, as a sentence; empty: nothing."""
     if len(gaps) < FEWEST_GAPS:
-        return f"Not enough history: {len(gaps)} gaps between trades, {FEWEST_GAPS} are needed. The fixed limits hold."
+        counted = f"{len(gaps)} gap{'' if len(gaps) == 1 else 's'}"
+        return f"Not enough history: {counted} between trades, {FEWEST_GAPS} are needed. The fixed limits hold."
     known = timedelta(seconds=gaps[-1][1] - gaps[0][0])
     if known < SHORTEST_HISTORY:
         return f"Not enough history: it reaches back {span(known)}, a day is needed. The fixed limits hold."

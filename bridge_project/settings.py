@@ -20,6 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 from bots.rules import words
 from bridge_project.admin_look import UNFOLD  # noqa: F401 - django-unfold reads it from here
 from bridge_project.up.urls import broker_url, database_config, mail_config, redis_client_url
+from exchanges.names import resolve
 from ledger.rules import words as ledger_words
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -224,6 +225,13 @@ if env.str("EMAIL_URL", default=""):
 # -- defaults of values that an operator can change in the admin ------------------------------------------------------
 HUMMINGBOT_POLL_SECONDS = _seconds("HUMMINGBOT_POLL_SECONDS", 10)
 HEALTH_CHECK_INTERVAL_SECONDS = _seconds("HEALTH_CHECK_INTERVAL_SECONDS", 300)
+STRATEGY_DEFAULT_EXCHANGE = _setting(
+    "STRATEGY_DEFAULT_EXCHANGE",
+    lambda value: value.strip().lower(),
+    "binance",
+    must="the name of an exchange (binance, kucoin, gate_io)",
+    holds=lambda value: resolve(value).known,
+)
 STALE_THRESHOLD_MINUTES = _minutes("STALE_THRESHOLD_MINUTES", "30")
 STOPPED_THRESHOLD_MINUTES = _minutes("STOPPED_THRESHOLD_MINUTES", "120")
 HEARTBEAT_TIMEOUT_MINUTES = _minutes("HEARTBEAT_TIMEOUT_MINUTES", "15")
@@ -259,6 +267,7 @@ INSTALLED_APPS = [
     "alerts",
     "ledger",
     "health",
+    "strategies",
     "bridge_project.apps.BridgeProjectConfig",
 ]
 MIDDLEWARE = [

@@ -1,0 +1,7 @@
+"""Tables of strategies: what runs, what ran, every config they had, and how they were brought back."""
+
+from __future__ import annotations
+
+from strategies.models.strategies import ActiveStrategy, StrategyHistory, StrategyVersion
+
+__all__ = ["ActiveStrategy", "StrategyHistory", "StrategyVersion"]

@@ -74,7 +74,10 @@ _patterns: dict[str, re.Pattern[str]] = {}
 def _compiled(template: str) -> re.Pattern[str]:
     if template not in _patterns:
         parts = re.split(r"(\{\w+\})", template)
-        regex = "".join(f"(?P<{part[1:-1]}>[^/]+)" if part.startswith("{") else re.escape(part) for part in parts)
+        # One parameter is a whole path: its slashes belong to it.
+        whole = {"{db_path}": "(?P<db_path>.+)"}
+        kinds = {part: whole.get(part, f"(?P<{part[1:-1]}>[^/]+)") for part in parts if part.startswith("{")}
+        regex = "".join(kinds.get(part) or re.escape(part) for part in parts)
         _patterns[template] = re.compile(f"^{regex}$")
     return _patterns[template]
 

@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandbox.http import Call, Reply, Routes, answer, plain
-from sandbox.hummingbot import accounts, bot_runs, connector_routes, controllers, deploy, docker, orchestration, scripts
+from sandbox.hummingbot import (
+    accounts,
+    archived,
+    bot_runs,
+    connector_routes,
+    controllers,
+    deploy,
+    docker,
+    orchestration,
+    scripts,
+)
 from sandbox.hummingbot.engine import Hummingbot
 from sandbox.hummingbot.validation import Invalid, PlainCrash, detail
 
@@ -23,7 +33,7 @@ def root(hummingbot: Hummingbot, call: Call) -> Reply:
 
 ROUTES = Routes()
 ROUTES.on("GET", "/")(root)
-for _router in (bot_runs, orchestration, deploy, docker, accounts, connector_routes, controllers, scripts):
+for _router in (bot_runs, orchestration, deploy, docker, accounts, connector_routes, controllers, scripts, archived):
     ROUTES.all += _router.ROUTES.all
 
 

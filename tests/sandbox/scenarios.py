@@ -162,6 +162,12 @@ def _archived(sandbox: Sandbox) -> Renamed:
     return {"/5": "/1"}
 
 
+def _left_behind(sandbox: Sandbox) -> Renamed:
+    """The recorded file had a name of its own; here it bears its bot's."""
+    [name] = (deployed("bot", and_wait(archive, 40))(sandbox) or {}).values()
+    return {"bridge-delta-20261121-080000/data/bridge-delta": f"{name}/data/{name}"}
+
+
 def _not_yet_up(sandbox: Sandbox) -> None:
     sandbox.add_container(ALPHA, configs=[CONFIG])
     sandbox.advance(1.5)
@@ -175,6 +181,9 @@ _HISTORY = "/bot-orchestration/{}/history?timeout=0.01"
 
 # Example to scenario; whatever is not named starts from an empty sandbox.
 SCENARIOS: dict[str, Scenario] = {
+    "archived-bots.list": _left_behind,
+    "archived-bots.summary": _left_behind,
+    "archived-bots.trades": _left_behind,
     "accounts.add-account.duplicate": _bridge_one,
     "accounts.add-credential.wrong-keys": _bridge_one,
     "accounts.add-credential.exchange-unreachable": then(_bridge_one, fault("exchange:binanceusdm", "drop")),

@@ -103,6 +103,15 @@ class BotRun:
     controllers: tuple[str, ...] = ()
     error: str | None = None
     final: InstanceStatus | None = None
+    script: str | None = None  # what was deployed, where it was a script
+    script_config: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedSummary:
+    pairs: tuple[str, ...]  # as Hummingbot writes them, BTC-USDT
+    connectors: tuple[str, ...]
+    trades: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from bots.gateways.refusals import raise_for_credential, raise_for_deploy, raise
 from bots.gateways.transport import SYSTEM, Answer, Call, JsonTransport, detail_of, lost
 from bots.types import (
     ApiVersion,
+    ArchivedSummary,
     ArchiveStarted,
     BotRun,
     CommandPublished,
@@ -113,6 +114,14 @@ class HummingbotGateway:
             return tuple(shapes.bot_run(item) for item in shapes.sequence(shapes.enveloped(body)))
 
         return self._ask(Call("GET", "/bot-orchestration/bot-runs", query=query), read)
+
+    def archived_bots(self) -> tuple[str, ...]:
+        """Paths of the databases that archived bots left; the folder behind "archived" bears the instance's name."""
+        return self._ask(Call("GET", "/archived-bots/"), shapes.texts)
+
+    def archived_summary(self, path: str) -> ArchivedSummary:
+        """Where an archived bot has traded. Rejected for an unknown path."""
+        return self._ask(Call("GET", f"/archived-bots/{quote(path)}/summary"), shapes.archived_summary)
 
     def trades_of(self, instance_name: str, *, days: int = 1, timeout_s: float = 5.0) -> tuple[InstanceTrade, ...]:
         """Executions a live bot has recorded itself. It refreshes "recently_active": never a probe for life."""
@@ -216,8 +225,22 @@ class HummingbotGateway:
             Call("GET", f"/controllers/configs/{_segment(name)}"), lambda body: shapes.named_config(body, name=name)
         )
 
+    def instance_configs(self, instance_name: str) -> tuple[NamedConfig, ...]:
+        """The controller configs in a deployed bot's own folder. Rejected when it has none (archived, or never there)."""
+        return self._ask(Call("GET", f"/controllers/bots/{_segment(instance_name)}/configs"), _configs("_config_name"))
+
     def controller_configs(self) -> tuple[NamedConfig, ...]:
         return self._ask(Call("GET", "/controllers/configs/"), _configs("id"))
+
+    def running_configs(self, instance_name: str) -> tuple[NamedConfig, ...]:
+        """The configs that a deployed bot's controllers go by, its own copies. Rejected for an unknown bot."""
+        path = f"/controllers/bots/{_segment(instance_name)}/configs"
+        return self._ask(Call("GET", path), _configs("_config_name"))
+
+    def change_running_config(self, instance_name: str, name: str, changes: Mapping[str, Any]) -> None:
+        """Merge keys into a deployed bot's own copy, which its controller reads again within some 10 s. Idempotent."""
+        path = f"/controllers/bots/{_segment(instance_name)}/{_segment(name)}/config"
+        self._ask(Call("POST", path, body=dict(changes)), shapes.mapping)
 
     def controller_template(self, controller_type: str, controller_name: str) -> tuple[TemplateField, ...]:
         path = f"/controllers/{_segment(controller_type)}/{_segment(controller_name)}/config/template"

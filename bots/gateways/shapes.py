@@ -11,6 +11,7 @@ from typing import Any
 
 from bots.rules.log_lines import MOST_CHARACTERS, without_secrets
 from bots.types import (
+    ArchivedSummary,
     BotRun,
     Container,
     ControllerReport,
@@ -178,8 +179,20 @@ def bot_run(value: object) -> BotRun:
         controllers=tuple(item for item in controllers if isinstance(item, str))
         if isinstance(controllers, list)
         else (),
+        script=_optional_text(config.get("script")),
+        script_config=_optional_text(config.get("script_config")) if config.get("script") else None,
         error=_optional_text(fields.get("error_message")),
         final=instance_status(name, final) if "status" in final else None,
+    )
+
+
+def archived_summary(value: object) -> ArchivedSummary:
+    fields = mapping(value)
+    trades = fields.get("total_trades")
+    return ArchivedSummary(
+        pairs=texts(fields.get("trading_pairs") or []),
+        connectors=texts(fields.get("exchanges") or []),
+        trades=trades if isinstance(trades, int) else 0,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from bots.gateways.hummingbot import HummingbotGateway
 from bots.types import (
     ApiVersion,
+    ArchivedSummary,
     ArchiveStarted,
     CommandPublished,
     Container,
@@ -29,6 +30,7 @@ GAMMA = "bridge-gamma-20261121-093551"
 GHOST = "bridge-ghostcfg-20261121-092734"
 SCRIPT = "bridge-script-20261121-092738"
 IMAGE = "hummingbot/hummingbot:latest"
+ARCHIVED = "bots/archived/bridge-delta-20261121-080000/data/bridge-delta.sqlite"
 PMM_01 = {
     "buy_spreads": [D("0.002")],
     "connector_name": "binance_perpetual",
@@ -232,6 +234,16 @@ TABLE: dict[str, Answers | Raises] = {
         lambda g: g.is_docker_running(), Unavailable, "Hummingbot answered HTTP 500 with something that is not JSON."
     ),
     # Its log of deploys
+    "archived-bots.list.empty": Answers(lambda g: g.archived_bots(), ()),
+    "archived-bots.list": Answers(lambda g: g.archived_bots(), (ARCHIVED,)),
+    "archived-bots.summary": Answers(
+        lambda g: g.archived_summary(ARCHIVED), ArchivedSummary(("BTC-USDT",), ("binance_perpetual",), 2)
+    ),
+    "archived-bots.summary.404": Raises(
+        lambda g: g.archived_summary("bots/archived/ghost/data/ghost.sqlite"),
+        Rejected,
+        "Hummingbot refused: Database path 'bots/archived/ghost/data/ghost.sqlite' not found",
+    ),
     BO + "bot-runs.empty": Answers(lambda g: g.bot_runs(), ()),
     BO + "bot-runs.created": Answers(
         lambda g: g.bot_runs(),
@@ -400,6 +412,10 @@ TABLE: dict[str, Answers | Raises] = {
     "controllers.configs.save.traversal": Raises(
         lambda g: g.save_controller_config("../../evil", {}), Rejected, NO_SUCH_CALL
     ),
+    "controllers.bot-configs": Answers(lambda g: g.instance_configs(ALPHA), (NamedConfig("bridge-pmm-01", PMM_01),)),
+    "controllers.bot-configs.404": Raises(
+        lambda g: g.instance_configs("ghost"), Rejected, "Hummingbot refused: Bot 'ghost' not found"
+    ),
     "controllers.configs.get": Answers(
         lambda g: g.controller_config("bridge-pmm-01"), NamedConfig("bridge-pmm-01", PMM_01)
     ),
@@ -518,13 +534,16 @@ TABLE: dict[str, Answers | Raises] = {
 NOT_CALLED: dict[str, str] = {
     "accounts.delete-account": "the bridge never deletes an account at Hummingbot",
     "connectors.": "exchanges/ owns the map of names and credential fields; its tests read these",
-    "archived-bots.": "the ledger imports archived trades in a later issue",
+    "archived-bots.orders": "orders that are over are no use to the bridge",
+    "archived-bots.performance": "it fails with a 500; the ledger has the figures",
+    "archived-bots.status": "it says of every small database that it is unhealthy",
+    "archived-bots.trades": "trades are read from the exchange",
     BO + "bot-runs.by-id": "runs are looked up by name",
     BO + "bot-runs.delete": "deleting a run deletes the only copy of its trades",
     BO + "bot-runs.filter-running": "run_status RUNNING is never written, so nobody asks for it",
     BO + "bot-runs.stats": "its counts are always wrong (active_runs is 0)",
     BO + "controller-performance-history": "only the latest report is used",
-    "controllers.bot-config": "each start is a new deployment with the current config, a running one is not edited",
+    "controllers.bot-config.update": "each start is a new deployment with the current config, a running one is not edited",
     "controllers.configs.delete": "configs are small and named after the deployment they belong to",
     "controllers.list": "templates name their controller",
     "portfolio.": "balances are read from the exchange",

@@ -10,79 +10,15 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
 
-from bots.rules.words import TemplateKind
 from bots.types import Template
 from ground.errors import InvalidInput
 
-_PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_.]+)\}")
+PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_.]+)\}")
+_INTERVAL = re.compile(r"([1-9][0-9]{0,3})([smhdw])", re.ASCII)
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_INTERVAL_SECONDS = "interval.seconds"
 _MAX_DEPTH = 32
 _MOST_DIGITS = 60
-
-_POSITIVE = {
-    "anyOf": [
-        {"type": "number", "exclusiveMinimum": 0},
-        {"type": "string", "pattern": r"^(?=.*[1-9])[0-9]{1,20}(\.[0-9]{1,18})?$"},
-    ],
-    "description": "a positive number",
-}
-_RATIO = {
-    "anyOf": [
-        {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
-        {"type": "string", "pattern": r"^0?\.(?=.*[1-9])[0-9]{1,18}$"},
-    ],
-    "description": "a ratio between 0 and 1, 0.003 for 0.3 %",
-}
-_OPTIONAL_RATIO = {"anyOf": [_RATIO, {"type": "null"}], "description": "a ratio between 0 and 1, or null for none"}
-
-SPREAD = Template(
-    name="spread",
-    kind=TemplateKind.CONTROLLER,
-    controller_type="market_making",
-    controller_name="pmm_simple",
-    defaults={
-        "bid_spread": 0.003,
-        "ask_spread": 0.003,
-        "order_amount": 100,
-        "order_refresh_seconds": 300,
-        "leverage": 1,
-        "stop_loss": 0.03,
-        "take_profit": 0.02,
-        "time_limit_seconds": 2700,
-    },
-    schema={
-        "type": "object",
-        "properties": {
-            "bid_spread": _RATIO,
-            "ask_spread": _RATIO,
-            "order_amount": _POSITIVE,
-            "order_refresh_seconds": {"type": "integer", "minimum": 1, "maximum": 86400},
-            "leverage": {"type": "integer", "minimum": 1, "maximum": 125},
-            "stop_loss": _OPTIONAL_RATIO,
-            "take_profit": _OPTIONAL_RATIO,
-            "time_limit_seconds": {"type": ["integer", "null"], "minimum": 1, "maximum": 31536000},
-        },
-        "required": ["bid_spread", "ask_spread", "order_amount"],
-    },
-    mapping={
-        "id": "{bot.config_name}",
-        "controller_type": "market_making",
-        "controller_name": "pmm_simple",
-        "connector_name": "{bot.connector}",
-        "trading_pair": "{bot.pair}",
-        "total_amount_quote": "{order_amount}",
-        "buy_spreads": ["{bid_spread}"],
-        "sell_spreads": ["{ask_spread}"],
-        "executor_refresh_time": "{order_refresh_seconds}",
-        "leverage": "{leverage}",
-        "stop_loss": "{stop_loss}",
-        "take_profit": "{take_profit}",
-        "time_limit": "{time_limit_seconds}",
-        "manual_kill_switch": False,
-    },
-)
-
-SHIPPED: dict[str, Template] = {SPREAD.name: SPREAD}
-"""The catalogue that a migration inserts. ``order_amount`` is the quote amount that a bot's orders use together."""
 
 
 def validate_config(template: Template | None, config: object) -> None:
@@ -109,6 +45,7 @@ def validate_template(template: Template) -> None:
     except SchemaError as error:
         raise InvalidInput("The schema is not a JSON schema.", fields={"schema": [error.message[:200]]}) from None
     known = {*template.defaults, *dict(template.schema.get("properties") or {}), *_BOT_PLACEHOLDERS}
+    known |= {_INTERVAL_SECONDS} if "interval" in known else set()
     unknown = sorted({name for name in _placeholders(dict(template.mapping)) if name not in known})
     if unknown:
         raise InvalidInput(
@@ -129,6 +66,8 @@ def render(
     validate_config(template, dict(config))
     values = applied(template, config)
     values |= {"bot.connector": connector, "bot.pair": symbol.replace("/", "-"), "bot.config_name": config_name}
+    if (interval_s := _seconds(values.get("interval"))) is not None:
+        values[_INTERVAL_SECONDS] = interval_s
     rendered: dict[str, Any] = _filled(dict(template.mapping), values)
     return rendered
 
@@ -136,16 +75,23 @@ def render(
 _BOT_PLACEHOLDERS = ("bot.connector", "bot.pair", "bot.config_name")
 
 
+def _seconds(interval: object) -> int | None:
+    """60 for "1m"; None for what is no interval."""
+    match = _INTERVAL.fullmatch(interval) if isinstance(interval, str) else None
+    return int(match[1]) * _UNIT_S[match[2]] if match else None
+
+
 def _filled(value: Any, values: Mapping[str, Any]) -> Any:
     if isinstance(value, dict):
         return {key: _filled(item, values) for key, item in value.items()}
     if isinstance(value, list):
         return [_filled(item, values) for item in value]
-    match = _PLACEHOLDER.fullmatch(value) if isinstance(value, str) else None
+    match = PLACEHOLDER.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         return value
     if match[1] not in values:
-        raise InvalidInput(f"The template needs {match[1]}.", fields={f"config.{match[1]}": ["This is needed."]})
+        needed = "interval" if match[1] == _INTERVAL_SECONDS else match[1]
+        raise InvalidInput(f"The template needs {needed}.", fields={f"config.{needed}": ["This is needed."]})
     return values[match[1]]
 
 
@@ -153,7 +99,7 @@ def _placeholders(value: Any) -> Iterator[str]:
     if isinstance(value, dict | list):
         for item in value.values() if isinstance(value, dict) else value:
             yield from _placeholders(item)
-    elif isinstance(value, str) and (match := _PLACEHOLDER.fullmatch(value)):
+    elif isinstance(value, str) and (match := PLACEHOLDER.fullmatch(value)):
         yield match[1]
 
 

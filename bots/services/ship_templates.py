@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from bots.models import BotTemplate
-from bots.rules.templates import SHIPPED
+from bots.rules.catalogue import SHIPPED
 from ground.scope import Scope
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bots.rules.catalogue import BEAR, BULL, INTERVALS, RANGE, SCALP, SHIPPED, SPREAD
 from bots.rules.names import (
     account_name,
     instances_of,
     requested_by_us,
     requested_name,
 )
-from bots.rules.templates import SHIPPED, SPREAD, render, validate_config, validate_template
+from bots.rules.templates import render, validate_config, validate_template
 from bots.rules.words import TemplateKind
 from bots.types import Template
 from ground.errors import InvalidInput
@@ -93,19 +95,121 @@ def test_spread_becomes_a_pmm_simple_config() -> None:
     }
 
 
-def test_shipped_mappings_use_only_fields_of_the_recorded_controller(shared: Path) -> None:
+PMM_SIMPLE = [template for template in SHIPPED.values() if template.controller_name == "pmm_simple"]
+BANDS = [template for template in SHIPPED.values() if template.controller_name == "bollinger_v1"]
+
+
+@pytest.mark.parametrize("template", PMM_SIMPLE, ids=lambda template: template.name)
+def test_shipped_mappings_use_only_fields_of_the_recorded_controller(template: Template, shared: Path) -> None:
     recorded = json.loads((shared / "contracts/hummingbot-api/examples/controllers.config.template.json").read_text())[
         "body"
     ]
     required = {name for name, field in recorded.items() if field["default"] == "PydanticUndefined"}
-    assert required <= set(SPREAD.mapping) <= set(recorded)
+    assert required <= set(template.mapping) <= set(recorded)
+
+
+def test_shipped_templates_name_controllers_of_the_recorded_contract(shared: Path) -> None:
+    recorded = json.loads((shared / "contracts/hummingbot-api/examples/controllers.list.json").read_text())["body"]
+    for template in SHIPPED.values():
+        assert template.controller_name in recorded[template.controller_type]
+        assert template.mapping["controller_type"] == template.controller_type
+        assert template.mapping["controller_name"] == template.controller_name
 
 
 @pytest.mark.parametrize("template", SHIPPED.values(), ids=list(SHIPPED))
 def test_shipped_templates_hold_what_they_promise(template: Template) -> None:
     validate_template(template)
     validate_config(template, {})
+    assert set(template.defaults) == set(template.schema["properties"])
     json.dumps([dict(template.defaults), dict(template.schema), dict(template.mapping)])
+
+
+def test_old_modes_ship() -> None:
+    assert {"scalp", "bull", "bear", "range"} < set(SHIPPED)
+
+
+def rendered(template: Template, **config: Any) -> dict[str, Any]:
+    return render(template, config, connector="binance", symbol="BTC/USDT", config_name="tb-1")
+
+
+def test_scalp_quotes_anew_at_every_interval() -> None:
+    made = rendered(SCALP, interval="5m", spread=0.002)
+    assert (made["executor_refresh_time"], made["buy_spreads"], made["sell_spreads"]) == (300, [0.002], [0.002])
+    assert all(rendered(SCALP, interval=interval)["executor_refresh_time"] >= 60 for interval in INTERVALS)
+
+
+@given(place=st.decimals(-10, 10, places=6))
+def test_bull_never_sells_short_and_bear_never_buys_long(place: float) -> None:
+    bull, bear = rendered(BULL, buy_below=place), rendered(BEAR, sell_above=place)
+    assert (bull["bb_long_threshold"], bear["bb_short_threshold"]) == (place, place)
+    assert bull["bb_short_threshold"] > 10_000
+    assert bear["bb_long_threshold"] < -10_000
+
+
+def test_range_trades_both_ways_at_the_edges_of_its_band() -> None:
+    assert rendered(RANGE, interval="15m") == {
+        "id": "tb-1",
+        "controller_type": "directional_trading",
+        "controller_name": "bollinger_v1",
+        "connector_name": "binance",
+        "trading_pair": "BTC-USDT",
+        "candles_connector": "binance",
+        "candles_trading_pair": "BTC-USDT",
+        "interval": "15m",
+        "total_amount_quote": 100,
+        "max_executors_per_side": 2,
+        "cooldown_time": 300,
+        "bb_length": 100,
+        "bb_std": 2.0,
+        "bb_long_threshold": 0.0,
+        "bb_short_threshold": 1.0,
+        "leverage": 1,
+        "stop_loss": 0.03,
+        "take_profit": 0.02,
+        "time_limit": 2700,
+        "trailing_stop": None,
+        "manual_kill_switch": False,
+    }
+
+
+@pytest.mark.parametrize("template", [SCALP, *BANDS], ids=lambda template: template.name)
+@pytest.mark.parametrize(
+    ("config", "field"),
+    [
+        ({"interval": "7m"}, "config.interval"),
+        ({"interval": 60}, "config.interval"),
+        ({"interval": None}, "config.interval"),
+        ({"cooldown_seconds": 0}, "config.cooldown_seconds"),
+        ({"order_amount": -1}, "config.order_amount"),
+        ({"leverage": "lots"}, "config.leverage"),
+        ({"stop_loss": 3}, "config.stop_loss"),
+        ({"time_limit_seconds": 0}, "config.time_limit_seconds"),
+    ],
+)
+def test_old_modes_refuse_and_name_the_field(template: Template, config: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        validate_config(template, config)
+    assert list(caught.value.fields or {}) == [field]
+
+
+@pytest.mark.parametrize("template", BANDS, ids=lambda template: template.name)
+def test_a_place_outside_of_any_band_is_refused(template: Template) -> None:
+    place = "buy_below" if "buy_below" in template.defaults else "sell_above"
+    with pytest.raises(InvalidInput, match=place):
+        validate_config(template, {place: 1_000_000})
+
+
+def test_seconds_of_an_interval_can_be_mapped_only_where_there_is_an_interval() -> None:
+    mapping = {"refresh": "{interval.seconds}"}
+    own = Template("own", TemplateKind.CONTROLLER, "generic", "x", {"interval": "90s"}, {"type": "object"}, mapping)
+    validate_template(own)
+    assert rendered(own) == {"refresh": 90}
+    assert rendered(own, interval="2w") == {"refresh": 1_209_600}
+    with pytest.raises(InvalidInput) as caught:
+        rendered(own, interval="soon")
+    assert list(caught.value.fields or {}) == ["config.interval"]
+    with pytest.raises(InvalidInput, match="names interval.seconds"):
+        validate_template(replace(own, defaults={}))
 
 
 def test_template_that_names_something_unknown_is_refused() -> None:
@@ -121,15 +225,18 @@ json_values = st.recursive(
 )
 
 
-@given(st.dictionaries(st.text() | st.sampled_from(list(SPREAD.defaults)), json_values, max_size=6))
-def test_config_is_either_refused_with_a_field_or_can_be_rendered(config: dict[str, Any]) -> None:
+@pytest.mark.parametrize("template", SHIPPED.values(), ids=list(SHIPPED))
+@given(data=st.data())
+def test_config_is_either_refused_with_a_field_or_can_be_rendered(template: Template, data: st.DataObject) -> None:
+    names = st.text() | st.sampled_from(list(template.defaults))
+    config = data.draw(st.dictionaries(names, json_values, max_size=6))
     try:
-        validate_config(SPREAD, config)
+        validate_config(template, config)
     except InvalidInput as error:
         assert error.fields
         return
-    rendered = render(SPREAD, config, connector="kucoin", symbol="BTC/USDT", config_name="x")
-    json.dumps(rendered, allow_nan=False)
+    made = render(template, config, connector="kucoin", symbol="BTC/USDT", config_name="x")
+    json.dumps(made, allow_nan=False)
 
 
 def test_instances_are_found_by_the_name_that_was_asked_for_and_by_no_other() -> None:

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from bots.models_recovery import BotRecovery as BotRecovery  # noqa: PLC0414 - so that strict modules may import it
 from bots.rules.words import (
     OPEN_DEPLOYMENTS,
     DeploymentStatus,
@@ -161,6 +162,9 @@ class BotRuntime(models.Model):
         default=list, db_default=[], help_text="The newest lines of its error log, newest first, without secrets."
     )
     errors_at = models.DateTimeField(null=True, help_text="When the newest of these lines was written.")
+    nowhere_since = models.DateTimeField(
+        null=True, help_text="Since when it is in none of Hummingbot's lists, look after look; empty: it is in one."
+    )
 
     class Meta:
         db_table = "bot_runtime"
@@ -285,6 +289,9 @@ class BotDeployment(models.Model):
     instance_name = models.CharField(max_length=200, blank=True, default="", help_text="The name with its suffix.")
     config = ExactJSONField(default=dict, help_text="The config that was deployed.")
     was_adopted = models.BooleanField(default=False, help_text="Found by a look-up after a lost answer.")
+    is_refused = models.BooleanField(
+        default=False, db_default=False, help_text="It failed because its config was refused, by us or by Hummingbot."
+    )
     message = models.CharField(max_length=500, blank=True, default="")
     attempts = models.PositiveIntegerField(default=0)
     clean_lookups = models.PositiveIntegerField(default=0, help_text="Complete look-ups that found no trace of it.")

@@ -128,6 +128,7 @@ def _trader(world: World, fields: dict[str, Any]) -> Trader:
         raise ValueError(f"The state file names a bot {fields['bot']!r} whose key or market it does not hold.")
     typed: dict[str, Any] = {name: fields[name] for name in _TRADER_PLAIN}
     typed |= {name: Decimal(fields[name]) for name in _TRADER_NUMBERS}
+    typed["direction"] = fields.get("direction", "both")  # older files do not say
     trader = Trader(market=market, key=key, **typed)
     orders = world.tape.open_orders(market.exchange, key.api_key, market.pair)
     trader.quotes = [order for order in orders if order.id in fields["quotes"]]

@@ -16,9 +16,15 @@ if TYPE_CHECKING:
     from sandbox.world import World
 
 
+_MOST_STEPS = 3  # amounts that a trader of one direction holds at most
+
+
 @dataclass
 class Trader:
-    """``pace`` stretches the mean interval: 1 as configured, 10 ten times slower. Money in quote, exact."""
+    """``pace`` stretches the mean interval: 1 as configured, 10 ten times slower. Money in quote, exact.
+
+    ``direction`` is both, long (never holds less than nothing) or short (never more).
+    """
 
     bot: str
     market: Market
@@ -28,6 +34,7 @@ class Trader:
     bid_spread: Decimal = Decimal("0.001")
     ask_spread: Decimal = Decimal("0.001")
     controller: str = ""
+    direction: str = "both"
     running: bool = True
     pace: float = 1.0
     due_s: float = 0.0
@@ -55,17 +62,29 @@ class Trader:
         return trade
 
     def _side(self, rng: random.Random) -> str:
+        sides = self._sides()
+        if len(sides) == 1:
+            return sides[0]
         lean = float(self.position / (self.amount * 10)) if self.amount else 0.0
         return "buy" if rng.random() > 0.5 + max(-0.4, min(0.4, lean)) else "sell"
+
+    def _sides(self) -> tuple[str, ...]:
+        """What it may do next: one of a single direction opens first, and closes no more than it holds."""
+        opens, closes, held = (
+            ("sell", "buy", -self.position) if self.direction == "short" else ("buy", "sell", self.position)
+        )
+        if self.direction == "both" or self.amount <= held < self.amount * _MOST_STEPS:
+            return ("buy", "sell")
+        return (opens,) if held < self.amount else (closes,)
 
     def price_of(self, side: str) -> Decimal:
         offset = 1 - self.bid_spread if side == "buy" else 1 + self.ask_spread
         return max(self.market.tick, money.floor(self.market.price * offset, self.market.tick))
 
     def requote(self, world: World) -> None:
-        """Cancel what is open and place a bid and an ask."""
+        """Cancel what is open and place a bid and an ask, or the one of them that it may."""
         self.cancel(world)
-        for side in ("buy", "sell"):
+        for side in self._sides():
             self.quotes.append(world.place_order(self, side=side, price=self.price_of(side), quantity=self.amount))
 
     def cancel(self, world: World) -> None:
@@ -104,7 +123,7 @@ class Trader:
 
     def to_json(self) -> dict[str, Any]:
         numbers = ("amount", "bid_spread", "ask_spread", "position", "entry_cost", "realized_pnl", "fees", "volume")
-        plain = ("bot", "mean_interval_s", "controller", "running", "pace", "due_s", "trades")
+        plain = ("bot", "mean_interval_s", "controller", "direction", "running", "pace", "due_s", "trades")
         return (
             {name: getattr(self, name) for name in plain}
             | {name: str(getattr(self, name)) for name in numbers}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 BOOT_S = 2.0
 HEARTBEAT_S = 10.0
 REPORT_S = 1.0
+_OUT_OF_REACH = 100
 
 
 @dataclass
@@ -146,7 +147,16 @@ def trader_for(world: World, bot: Bot, config: dict[str, Any]) -> Trader | None:
         bid_spread=bid,
         ask_spread=ask,
         controller=str(config.get("id") or config["_config_name"]),
+        direction=_direction(config),
     )
+
+
+def _direction(config: dict[str, Any]) -> str:
+    """Long or short where a threshold of the band lies out of every price's reach, which is how a side is left out."""
+    buys_below, sells_above = (str(config.get(f"bb_{side}_threshold", "")) for side in ("long", "short"))
+    if _is_number(sells_above) and Decimal(sells_above) > _OUT_OF_REACH:
+        return "long"
+    return "short" if _is_number(buys_below) and Decimal(buys_below) < -_OUT_OF_REACH else "both"
 
 
 def _spread(config: dict[str, Any], *names: str) -> Decimal:
@@ -171,4 +181,4 @@ def _amount(config: dict[str, Any], price: Decimal, step: Decimal) -> Decimal:
 
 
 def _is_number(text: str) -> bool:
-    return text.replace(".", "", 1).isdigit()
+    return text.removeprefix("-").replace(".", "", 1).isdigit()

@@ -79,7 +79,8 @@ def validate(hummingbot: Hummingbot, call: Call) -> Reply:
     if fields is None:
         return detail(404, f"Controller configuration class for '{call.params['controller_name']}' not found")
     if problems := templates.problems(body, fields):
-        return detail(400, templates.as_pydantic_text(problems))
+        checked_by = templates.class_name(call.params["controller_type"], call.params["controller_name"])
+        return detail(400, templates.as_pydantic_text(problems, checked_by))
     return Reply({"message": "Configuration is valid"})
 
 

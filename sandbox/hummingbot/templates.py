@@ -1,4 +1,8 @@
-"""The fields a controller's config may have. Only pmm_simple was recorded; the others answer with the same fields."""
+"""The fields a controller's config may have. Only pmm_simple was recorded.
+
+Those of directional controllers are read off Hummingbot's classes. Like the original, a controller whose class stands
+after its base class in the alphabet answers with the base class's fields, and refuses its own.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +40,39 @@ _PMM_SIMPLE: dict[str, tuple[Any, str]] = {
     "position_rebalance_threshold_pct": ("0.05", _DECIMAL),
     "skip_rebalance": (False, "<class 'bool'>"),
 }
+_COMMON = ("id", "controller_name", "controller_type", "total_amount_quote", "manual_kill_switch", "initial_positions")
+_MARKET = ("connector_name", "trading_pair", "leverage", "position_mode")
+_BARRIERS = ("stop_loss", "take_profit", "time_limit", "take_profit_order_type", "trailing_stop")
+_DIRECTIONAL = {field: _PMM_SIMPLE[field] for field in (*_COMMON, *_MARKET, *_BARRIERS)} | {
+    "max_executors_per_side": (2, "<class 'int'>"),
+    "cooldown_time": (300, "<class 'int'>"),
+}
+_BOLLINGER = _DIRECTIONAL | {
+    "controller_name": ("bollinger_v1", "<class 'str'>"),
+    "candles_connector": (None, "<class 'str'>"),
+    "candles_trading_pair": (None, "<class 'str'>"),
+    "interval": ("3m", "<class 'str'>"),
+    "bb_length": (100, "<class 'int'>"),
+    "bb_std": (2.0, "<class 'float'>"),
+    "bb_long_threshold": (0.0, "<class 'float'>"),
+    "bb_short_threshold": (1.0, "<class 'float'>"),
+}
+_ABOVE_ZERO = ("stop_loss", "take_profit", "time_limit")
 
 
 def fields(kind: str, name: str) -> dict[str, Any]:
     """As the API shows them; ``required`` is always false, a field is required when its default is undefined."""
-    rows = {field: {"default": value, "type": text, "required": False} for field, (value, text) in _PMM_SIMPLE.items()}
+    known = _PMM_SIMPLE if kind != "directional_trading" else _BOLLINGER if name == "bollinger_v1" else _DIRECTIONAL
+    rows = {field: {"default": value, "type": text, "required": False} for field, (value, text) in known.items()}
     rows["controller_type"]["default"] = kind
     return rows
+
+
+def class_name(kind: str, name: str) -> str:
+    """Of the class that a config is held against."""
+    if kind != "directional_trading":
+        return "MarketMakingControllerConfigBase"
+    return "BollingerV1ControllerConfig" if name == "bollinger_v1" else "DirectionalTradingControllerConfigBase"
 
 
 def problems(config: dict[str, Any], known: dict[str, Any]) -> list[tuple[str, str, str, Any]]:
@@ -52,7 +82,7 @@ def problems(config: dict[str, Any], known: dict[str, Any]) -> list[tuple[str, s
         if field not in config:
             if row["default"] == _UNDEFINED:
                 found.append((field, "Field required", "missing", config))
-        elif problem := _type_problem(row["type"], config[field]):
+        elif problem := _type_problem(row["type"], config[field]) or _range_problem(field, config[field]):
             found.append((field, *problem, config[field]))
     extra = "Extra inputs are not permitted"
     return found + [(field, extra, "extra_forbidden", config[field]) for field in config if field not in known]
@@ -65,10 +95,19 @@ def _type_problem(kind: str, value: Any) -> tuple[str, str] | None:
         return _number_problem(value, int, "integer", "int_parsing", "int_type")
     if "Decimal" in kind and "List" not in kind:
         return _number_problem(value, float, "decimal", "decimal_parsing", "decimal_type")
+    if "'float'" in kind:
+        return _number_problem(value, float, "number", "float_parsing", "float_type")
     if "'str'" in kind and not isinstance(value, str):
         return "Input should be a valid string", "string_type"
     if "'bool'" in kind and not isinstance(value, bool):
         return "Input should be a valid boolean", "bool_type"
+    return None
+
+
+def _range_problem(field: str, value: Any) -> tuple[str, str] | None:
+    """After its type was found right."""
+    if field in _ABOVE_ZERO and value is not None and float(value) <= 0:
+        return "Input should be greater than 0", "greater_than"
     return None
 
 
@@ -83,8 +122,8 @@ def _number_problem(value: Any, reads: type, word: str, parsing: str, typing: st
     return None if numeric else (f"Input should be a valid {word}", typing)
 
 
-def as_pydantic_text(found: list[tuple[str, str, str, Any]]) -> str:
-    count = f"{len(found)} validation error{'s' if len(found) > 1 else ''} for MarketMakingControllerConfigBase"
+def as_pydantic_text(found: list[tuple[str, str, str, Any]], checked_by: str) -> str:
+    count = f"{len(found)} validation error{'s' if len(found) > 1 else ''} for {checked_by}"
     lines = [count]
     for field, sentence, kind, value in found:
         lines.append(field)

@@ -89,7 +89,7 @@ def test_operator_makes_a_client_and_a_bot_and_starts_it(chromium: Any, site: st
 
     row = page.locator("tr", has_text="Sharp Spread")
     row.locator("text=more_horiz").click()
-    page.locator("a:visible", has_text="Start").first.click()
+    page.locator("a:visible", has_text=re.compile(r"\bStart\b")).first.click()
     page.locator("#modal-content button[type=submit], #dialog button[type=submit]").first.click()
     page.wait_for_selector("text=The bot is started.")
     assert page.locator("tr", has_text="Sharp Spread").locator(".bridge-badge", has_text="running").count() == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from strategies.models.restores import RestoreRun, RestoreStep, RestoreWatch
 from strategies.models.strategies import ActiveStrategy, StrategyHistory, StrategyVersion
 
-__all__ = ["ActiveStrategy", "StrategyHistory", "StrategyVersion"]
+__all__ = ["ActiveStrategy", "RestoreRun", "RestoreStep", "RestoreWatch", "StrategyHistory", "StrategyVersion"]

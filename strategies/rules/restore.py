@@ -24,6 +24,7 @@ LETS_GO_AHEAD = timedelta(seconds=4)  # longer than the beat, so that no turn is
 class RestoreReason(StrEnum):
     BOOT = "boot"  # the bridge was started
     HUMMINGBOT_RETURNED = "hummingbot_returned"  # it answers again
+    SEVERAL_DOWN = "several_down"  # several were found down at once, though Hummingbot never fell silent
     OPERATOR = "operator"  # somebody asked for it
 
 

@@ -1,0 +1,1 @@
+"""What the systems before this one kept, brought along: the old bridge's PostgreSQL, the old strategies' SQLite file."""

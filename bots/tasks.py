@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from celery import shared_task
+from django.utils import timezone
 
 from bots.gateways.connect import configured_gateway
 from ground.scope import system_scope
@@ -31,3 +32,14 @@ def reconcile_bots() -> int:
     worked = reconcile_due(gateway=gateway)
     erase_retired_credentials(gateway=gateway)
     return worked
+
+
+@shared_task(name="bots.look_for_drift")
+def look_for_drift() -> int:
+    """Compare running bots that are due with what Hummingbot holds, and statuses with wishes; how many were looked at."""
+    from bots.services.look_for_drift import look_for_drift as look
+    from bots.services.sweep_status_drift import sweep_status_drift
+
+    sweep_status_drift(now=timezone.now())
+    gateway = configured_gateway(timeout_s=10)
+    return look(gateway=gateway) if gateway else 0

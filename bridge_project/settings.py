@@ -181,6 +181,7 @@ CELERY_BEAT_SCHEDULE = {
     "send-alerts": {"task": "alerts.send", "schedule": 2.0, "options": {"expires": 10}},
     "poll-hummingbot": {"task": "bots.poll_hummingbot", "schedule": 1.0, "options": {"expires": 5}},
     "reconcile-bots": {"task": "bots.reconcile_bots", "schedule": 2.0, "options": {"expires": 10}},
+    "look-for-drift": {"task": "bots.look_for_drift", "schedule": 10.0, "options": {"expires": 30}},
     "health-cycle": {"task": "health.start_due_checks", "schedule": 2.0, "options": {"expires": 10}},
     "learn-cadence": {"task": "health.learn_cadence", "schedule": 60.0, "options": {"expires": 50}},
     "fill-gaps": {"task": "health.fill_gaps", "schedule": 10.0, "options": {"expires": 30}},

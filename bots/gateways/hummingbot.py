@@ -232,11 +232,6 @@ class HummingbotGateway:
     def controller_configs(self) -> tuple[NamedConfig, ...]:
         return self._ask(Call("GET", "/controllers/configs/"), _configs("id"))
 
-    def running_configs(self, instance_name: str) -> tuple[NamedConfig, ...]:
-        """The configs that a deployed bot's controllers go by, its own copies. Rejected for an unknown bot."""
-        path = f"/controllers/bots/{_segment(instance_name)}/configs"
-        return self._ask(Call("GET", path), _configs("_config_name"))
-
     def change_running_config(self, instance_name: str, name: str, changes: Mapping[str, Any]) -> None:
         """Merge keys into a deployed bot's own copy, which its controller reads again within some 10 s. Idempotent."""
         path = f"/controllers/bots/{_segment(instance_name)}/{_segment(name)}/config"

@@ -20,8 +20,9 @@ def poll_hummingbot() -> bool:
 
 @shared_task(name="bots.reconcile_bots")
 def reconcile_bots() -> int:
-    """Work on the deployments that are due; on how many."""
+    """Deploy again what failed and is wanted running, and work on the deployments that are due; on how many."""
     from bots.services.find_connector import link_connectors
+    from bots.services.keep_running import keep_bots_running
     from bots.services.reconcile_bots import reconcile_due
     from bots.services.sync_credentials import erase_retired_credentials
 
@@ -29,6 +30,7 @@ def reconcile_bots() -> int:
     gateway = configured_gateway(timeout_s=30)
     if gateway is None:
         return 0
+    keep_bots_running(now=timezone.now())
     worked = reconcile_due(gateway=gateway)
     erase_retired_credentials(gateway=gateway)
     return worked

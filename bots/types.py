@@ -189,6 +189,7 @@ class Observation:
     observed_at: datetime
     misses: int = 0  # looks in a row that could not place it
     digest: str = ""  # of its reports; unchanged digests say nothing by themselves
+    nowhere_at: datetime | None = None  # when this look found it in none of Hummingbot's lists, all of them read
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,12 +129,13 @@ def _unlisted(*, watched: Watched, sighting: Sighting, previous: Observation | N
 def _unplaced(*, reason: str, watched: Watched, sighting: Sighting, previous: Observation | None) -> Observation:
     """Hold what was seen last, with its age, until too many looks in a row could not tell."""
     misses = (previous.misses if previous else 0) + 1
+    nowhere_at = sighting.at if _is_nowhere(watched.instance_name, sighting) else None
     if previous is not None and misses < MISSES_UNTIL_UNKNOWN:
         sentence = f"{reason} ({misses} of {MISSES_UNTIL_UNKNOWN} looks)"
-        return Observation(previous.status, sentence, previous.observed_at, misses, previous.digest)
-    if watched.deployment in _LEAVING and _is_nowhere(watched.instance_name, sighting):
+        return Observation(previous.status, sentence, previous.observed_at, misses, previous.digest, nowhere_at)
+    if watched.deployment in _LEAVING and nowhere_at is not None:
         return Observation(RuntimeStatus.ABSENT, "It is gone, as was asked.", sighting.at, misses)
-    return Observation(RuntimeStatus.UNKNOWN, reason, sighting.at, misses)
+    return Observation(RuntimeStatus.UNKNOWN, reason, sighting.at, misses, nowhere_at=nowhere_at)
 
 
 def _is_nowhere(name: str, sighting: Sighting) -> bool:

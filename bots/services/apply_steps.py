@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from bots.gateways.hummingbot import HummingbotGateway
 from bots.models import Bot, BotHealth
@@ -16,7 +17,7 @@ from bots.services.load_work import Work
 from bots.services.look_at_hummingbot import find_instances
 from bots.services.runtime_records import Seen, record_observations
 from bots.services.sync_credentials import account_of, is_synced, sync_credentials
-from bots.types import Deployed, Observation
+from bots.types import Deployed, Observation, Template
 from exchanges.hummingbot import required_connector_name
 from ground.errors import (
     BadCredentials,
@@ -38,6 +39,10 @@ _DEPLOY_NEEDS_S = 3.0  # with less time than this a deploy would only lose its a
 _UP = (DeploymentStatus.LIVE, DeploymentStatus.STOPPING, DeploymentStatus.RETIRING)
 
 
+class ConfigRefused(InvalidInput):
+    """Sent again it would be refused again: a person must change the config."""
+
+
 class Outcome(StrEnum):
     DONE = "done"  # recorded; plan again
     LATER = "later"  # nothing more can be done now; the row says when
@@ -50,6 +55,8 @@ def prepare_and_deploy(work: Work, gateway: HummingbotGateway, clock: Clock, *, 
         if account is None:
             return _wait_for_worker(work, clock)
         _save_config(work, gateway)
+    except ConfigRefused as error:
+        return _fail(work, error.message, clock, is_refused=True)
     except (InvalidInput, Rejected) as error:
         return _fail(work, error.message, clock)
     except BadCredentials as error:
@@ -77,20 +84,31 @@ def _save_config(work: Work, gateway: HummingbotGateway) -> None:
     template, name = work.template, work.deployment.requested_name
     if template is None:
         raise InvalidInput(f"No template is named {work.bot.strategy}, so Hummingbot cannot run this bot.")
-    content = render(
-        template,
-        work.deployment.config,
-        connector=required_connector_name(work.bot.connector_name),
-        symbol=work.bot.pair,
-        config_name=name,
-    )
+    content = _render(work, template)
     if template.kind == TemplateKind.SCRIPT:
         gateway.save_script_config(name, content)
         gateway.script_config(name)
         return
-    gateway.validate_controller_config(template.controller_type, template.controller_name, content)
+    try:
+        gateway.validate_controller_config(template.controller_type, template.controller_name, content)
+    except Rejected as error:
+        raise ConfigRefused(error.message) from None
     gateway.save_controller_config(name, content)
     gateway.controller_config(name)  # a deploy without it would succeed, and run nothing
+
+
+def _render(work: Work, template: Template) -> dict[str, Any]:
+    connector = required_connector_name(work.bot.connector_name)
+    try:
+        return render(
+            template,
+            work.deployment.config,
+            connector=connector,
+            symbol=work.bot.pair,
+            config_name=work.deployment.requested_name,
+        )
+    except InvalidInput as error:
+        raise ConfigRefused(error.message, fields=error.fields) from None
 
 
 def _deploy(work: Work, gateway: HummingbotGateway, clock: Clock, account: str) -> Outcome:
@@ -178,9 +196,7 @@ def look_up(work: Work, gateway: HummingbotGateway, clock: Clock) -> Outcome:
 
 
 def give_up(work: Work, gateway: HummingbotGateway, clock: Clock) -> Outcome:
-    sentence = (
-        "Hummingbot's answer to the deploy was lost, and a minute later there was no trace of the bot: start it again."
-    )
+    sentence = "Hummingbot's answer to the deploy was lost, and a minute later there was no trace of the bot."
     return _fail(work, sentence, clock)
 
 
@@ -244,10 +260,10 @@ def send_archive(work: Work, gateway: HummingbotGateway, clock: Clock) -> Outcom
     return Outcome.LATER
 
 
-def _fail(work: Work, sentence: str, clock: Clock) -> Outcome:
-    now = clock()
+def _fail(work: Work, sentence: str, clock: Clock, *, is_refused: bool = False) -> Outcome:
     change(
-        work.lease, only=(*_WANTED, *_SENT), status=DeploymentStatus.FAILED, message=sentence[:500], ended_at=now
+        work.lease, only=(*_WANTED, *_SENT), status=DeploymentStatus.FAILED, message=sentence[:500],
+        is_refused=is_refused, ended_at=clock(),
     )  # fmt: skip
     return Outcome.LATER
 

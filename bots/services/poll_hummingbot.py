@@ -91,6 +91,7 @@ def _record(sighting: Sighting, *, latency_ms: int, version: str | None, clock: 
             seen.append(Seen(deployment.id, observation, sighting.statuses.get(deployment.instance_name)))
         record_observations(seen)
         _take_up_strays(sighting, now=clock())
+        _retire_those_that_rose(sighting, now=clock())
         if HummingbotState.objects.filter(id=1, failures__gt=0).exists():
             _wake_those_that_waited(now=clock())
         state: dict[str, object] = {"last_ok_at": sighting.at, "latency_ms": latency_ms, "error": "", "failures": 0}
@@ -142,6 +143,16 @@ def _take_up_strays(sighting: Sighting, *, now: datetime) -> None:
         BotDeployment.objects.filter(id=row.id, status=DeploymentStatus.FAILED).update(
             due_at=now, ended_at=None, message="It turned up after it was given up.", **changes
         )
+
+
+def _retire_those_that_rose(sighting: Sighting, *, now: datetime) -> None:
+    """A container that had ended, or was in no list, and runs again (its host was started again) must not trade beside
+    the deployment that followed it: it is taken down."""
+    ours = [name for name in sighting.active or () if requested_by_us(name)]
+    BotDeployment.objects.filter(instance_name__in=ours, status=DeploymentStatus.ENDED).update(
+        status=DeploymentStatus.RETIRING, ended_at=None, stop_sent_at=None, archive_sent_at=None, attempts=0,
+        due_at=now, message="Its container runs again after it had ended.",
+    )  # fmt: skip
 
 
 def _record_failure(sentence: str) -> None:

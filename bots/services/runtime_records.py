@@ -17,12 +17,13 @@ from ground.sql import run
 # An older look never overwrites a newer one, and a look at an older deployment never overwrites a newer one's.
 _UPSERT = """
     INSERT INTO bot_runtime AS r (bot_id, client_id, status, explanation, instance_name, observed_at, changed_at,
-                                  misses, performance, performance_at, error_lines, errors_at)
+                                  misses, performance, performance_at, error_lines, errors_at, nowhere_since)
     SELECT d.bot_id, d.client_id, x.status, x.explanation, d.instance_name, x.observed_at, x.observed_at, x.misses,
-           x.performance, CASE WHEN x.performance IS NULL THEN NULL ELSE x.observed_at END, x.error_lines, x.errors_at
+           x.performance, CASE WHEN x.performance IS NULL THEN NULL ELSE x.observed_at END, x.error_lines, x.errors_at,
+           x.nowhere_at
       FROM jsonb_to_recordset(%s::jsonb) AS x(
                deployment_id uuid, status text, explanation text, observed_at timestamptz, misses int,
-               performance jsonb, error_lines jsonb, errors_at timestamptz)
+               performance jsonb, error_lines jsonb, errors_at timestamptz, nowhere_at timestamptz)
       JOIN bot_deployments d ON d.id = x.deployment_id
      WHERE NOT EXISTS (SELECT 1 FROM bot_deployments n WHERE n.bot_id = d.bot_id AND n.sequence > d.sequence
                         AND n.instance_name <> '')
@@ -40,7 +41,9 @@ _UPSERT = """
         error_lines = CASE WHEN r.instance_name = excluded.instance_name AND excluded.error_lines = '[]'
                            THEN r.error_lines ELSE excluded.error_lines END,
         errors_at = CASE WHEN r.instance_name = excluded.instance_name AND excluded.error_lines = '[]'
-                         THEN r.errors_at ELSE excluded.errors_at END
+                         THEN r.errors_at ELSE excluded.errors_at END,
+        nowhere_since = CASE WHEN r.instance_name = excluded.instance_name AND excluded.nowhere_since IS NOT NULL
+                             THEN coalesce(r.nowhere_since, excluded.nowhere_since) ELSE excluded.nowhere_since END
      WHERE r.observed_at <= excluded.observed_at OR r.instance_name <> excluded.instance_name
 """
 
@@ -69,6 +72,7 @@ def _row(one: Seen) -> dict[str, Any]:
         "performance": _figures(one.instance),
         "error_lines": [line.text for line in errors],
         "errors_at": max((line.at.isoformat() for line in errors if line.at), default=None),
+        "nowhere_at": one.observation.nowhere_at.isoformat() if one.observation.nowhere_at else None,
     }
 
 

@@ -10,6 +10,7 @@ from bots.models import Bot, BotDeployment
 from bots.rules.words import DeploymentStatus, DesiredStatus, HealthStatus, ReportedStatus, RuntimeKind, RuntimeStatus
 from bots.services.ask_hummingbot import bring_there, due_after_deadline
 from bots.services.deployments import current_deployment, open_deployment, schedule
+from bots.services.keep_running import forget_failures
 from bots.services.manage_bots import find_template, lock_bot
 from bots.services.set_health import set_health
 from bots.services.store_wish import store_wish
@@ -37,6 +38,7 @@ def start_bot(*, scope: Scope, bot_id: UUID, now: datetime, reason: str = "", wa
         if bot.runtime_kind != RuntimeKind.HUMMINGBOT:
             return _say_started(scope, bot, now, reason)
         _check_can_start(bot)
+        forget_failures(bot.id)
         deployment = _wanted_deployment(scope, bot, now)
         if deployment is None:
             return "already_running"

@@ -9,6 +9,7 @@ from bots.models import Bot, BotDeployment
 from bots.rules.words import DeploymentStatus, DesiredStatus, HealthStatus, ReportedStatus, RuntimeKind
 from bots.services.ask_hummingbot import bring_there, due_after_deadline
 from bots.services.deployments import open_one, schedule
+from bots.services.keep_running import forget_failures
 from bots.services.manage_bots import lock_bot
 from bots.services.set_health import set_health
 from bots.services.store_wish import store_wish
@@ -27,6 +28,7 @@ def stop_bot(*, scope: Scope, bot_id: UUID, now: datetime, reason: str = "", wai
         raise Forbidden("This key may only read.")
     with scope.transaction(reason=reason or "stop"):
         bot = lock_bot(scope, bot_id)
+        forget_failures(bot.id)
         is_ours = bot.runtime_kind == RuntimeKind.HUMMINGBOT
         deployment = open_one(bot.id) if is_ours else None
         if deployment is None and _rests_already(bot, is_ours=is_ours):

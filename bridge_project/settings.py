@@ -187,6 +187,8 @@ CELERY_BEAT_SCHEDULE = {
     "fill-gaps": {"task": "health.fill_gaps", "schedule": 10.0, "options": {"expires": 30}},
     "health-sweep": {"task": "health.sweep", "schedule": 5.0, "options": {"expires": 20}},
     "count-uptime": {"task": "health.count_uptime", "schedule": 300.0, "options": {"expires": 200}},
+    "follow-strategies": {"task": "strategies.follow_bots", "schedule": 2.0, "options": {"expires": 10}},
+    "settle-strategies": {"task": "strategies.settle_history", "schedule": 30.0, "options": {"expires": 25}},
     "finish-deletions": {"task": "bridge_project.finish_deletions", "schedule": 5.0, "options": {"expires": 30}},
     "thin-records": {"task": "bridge_project.thin_records", "schedule": 3600.0, "options": {"expires": 600}},
     "take-snapshots": {"task": "ledger.take_snapshots", "schedule": 5.0, "options": {"expires": 20}},

@@ -27,6 +27,7 @@ urlpatterns = [
     path("", include("clients.urls")),
     path("", include("health.urls")),
     path("", include("ledger.urls")),
+    path("", include("strategies.urls")),
     path("", include("bots.urls")),
     path("clients/<str:client>/connector", api.LinkingConnectorsView.as_view()),
     path("clients/<str:client>", api.DeletableClientView.as_view()),

@@ -1,0 +1,47 @@
+"""What became of the strategies' bots, brought into the strategies' rows. Set-based, safe twice and at once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bots.selectors import JOINS, STATUS, base_params
+from ground.sql import run
+from strategies.services.close_strategies import KEEPER, close_ended
+
+# Somebody stopped the bot itself: that is a wish for the strategy too.
+_STOPPED_AS_BOTS = """
+    UPDATE active_strategies s
+       SET status = 'stopping', status_at = %(now)s, message = '', stop_requested_at = coalesce(b.desired_at, %(now)s),
+           stop_requested_by = b.desired_by, stop_reason = coalesce(nullif(b.desired_reason, ''), 'user_stopped')
+      FROM bots b WHERE b.id = s.bot_id AND s.status <> 'stopping' AND b.desired_status = 'stopped'
+"""
+# Evidence is a trade, or figures of its controller that changed; nothing that only says it is there.
+_LAST_ACTIVE = """
+    UPDATE active_strategies s SET last_active = x.at
+      FROM (SELECT a.id, greatest(h.last_trade_at, r.performance_at) AS at FROM active_strategies a
+              LEFT JOIN bot_health h ON h.bot_id = a.bot_id
+              LEFT JOIN bot_runtime r ON r.bot_id = a.bot_id) x
+     WHERE x.id = s.id AND x.at >= s.started_at AND (s.last_active IS NULL OR x.at > s.last_active)
+"""
+_STATUSES = f"""
+    UPDATE active_strategies s SET status = x.wanted, status_at = %(now)s, message = x.message
+      FROM (SELECT a.id, CASE WHEN q.quarantined_at IS NOT NULL THEN 'quarantined'
+                              WHEN k.status = 'running' THEN 'active'
+                              WHEN k.status = 'error' THEN 'restoring' ELSE a.status END AS wanted,
+                   left(CASE WHEN q.quarantined_at IS NOT NULL THEN q.reason WHEN k.status = 'error'
+                             THEN coalesce(nullif(k.message, ''), 'It should run and does not.') ELSE '' END, 500) AS message
+              FROM active_strategies a
+              LEFT JOIN bot_recovery q ON q.bot_id = a.bot_id
+              JOIN LATERAL (SELECT {STATUS} AS status, coalesce(nullif(d.message, ''), r.explanation) AS message
+                              FROM bots b {JOINS} WHERE b.id = a.bot_id) k ON true
+             WHERE a.status <> 'stopping') x
+     WHERE x.id = s.id AND x.wanted <> s.status AND s.status <> 'stopping'
+"""  # noqa: S608 - made of constants
+
+
+def follow_bots(*, now: datetime) -> int:
+    """Statuses, last activity and ends of all strategies as their bots have them; returns how many rows changed."""
+    with KEEPER.transaction(reason="as its bot does"):
+        params = base_params(KEEPER) | {"now": now}
+        changed = run(_STOPPED_AS_BOTS, params) + run(_STATUSES, params) + run(_LAST_ACTIVE, params)
+    return changed + close_ended(now=now)

@@ -1,6 +1,7 @@
 """``python -m sandbox.demo``: fills a fresh bridge with lively data, through its own API, as any frontend would.
 
-The sandbox gets keys, external bots and life scripts; the bridge gets clients, connectors and bots, which are started.
+The sandbox gets keys, external bots and life scripts; the bridge gets clients, connectors and bots, which are started,
+and its desk gets a strategy of each old mode.
 What is there already stays as it is, so a second start of the demo changes nothing.
 """
 
@@ -48,9 +49,10 @@ class DemoBot:
 class DemoClient:
     name: str
     account: str
-    wallet: tuple[str, str]
+    wallet: tuple[str, str] | None
     exchanges: tuple[str, ...]
     bots: tuple[DemoBot, ...] = field(default=())
+    strategies: tuple[tuple[str, str], ...] = ()  # (mode, symbol), on the bridge's default exchange
 
 
 CLIENTS = (
@@ -102,6 +104,15 @@ CLIENTS = (
         ),
     ),
 )
+_DESK_EXCHANGE = os.environ.get("STRATEGY_DEFAULT_EXCHANGE", "").strip() or "binance"
+DESK = DemoClient(
+    "Desk",
+    "desk",
+    None,
+    (_DESK_EXCHANGE,),
+    strategies=(("scalp", "BTCUSDT"), ("bull", "ETHUSDT"), ("bear", "SOLUSDT"), ("range", "XRPUSDT")),
+)
+"""The bridge makes this client itself when somebody starts a strategy without naming one; here it can trade."""
 
 
 def main() -> int:
@@ -121,7 +132,7 @@ def main() -> int:
         why = f"the bridge does not know the API key in {options.credentials}" if refused else f"{type(error).__name__}"
         print(f"No demo data, or not all of it: {why}.", file=sys.stderr)  # noqa: T201
         return 1
-    print(f"The demo has {len(CLIENTS)} clients; {made} bots were made now.")  # noqa: T201
+    print(f"The demo has {len(CLIENTS) + 1} clients; {made} bots and strategies were made now.")  # noqa: T201
     return 0
 
 
@@ -134,12 +145,12 @@ class Demo:
         self._session.trust_env = False
         self._authorization = {"Authorization": f"Bearer {api_key}"}
 
-    def fill(self) -> int:
-        """Add what is missing; returns how many bots were made."""
-        existing = {row["account_identifier"] for row in self._call("GET", "/clients")["clients"]}
-        keys = {client.account: self._make_client(client) for client in CLIENTS if client.account not in existing}
+    def fill(self, clients: tuple[DemoClient, ...] = CLIENTS) -> int:
+        """Add what is missing; returns how many bots and strategies were made."""
+        existing = {row["account_identifier"]: row for row in self._call("GET", "/clients")["clients"]}
+        keys = {client.account: self._make_client(client) for client in clients if client.account not in existing}
         made = []
-        for client in CLIENTS:
+        for client in clients:
             if client.account in keys:
                 made += [(bot, self._make_bot(client, bot, keys[client.account])) for bot in client.bots]
         for bot, bot_id in made:  # those that answer at once first, so that there is something to see
@@ -148,29 +159,42 @@ class Demo:
         for bot, bot_id in made:
             if bot.is_started and bot.kind != "external":
                 self._start_deployed(bot, bot_id)
-        return len(made)
+        return len(made) + self._fill_desk(existing.get(DESK.account))
+
+    def _fill_desk(self, known: dict[str, Any] | None) -> int:
+        """Its connector and its strategies, unless it has a connector: then all of this was done before."""
+        if known is None:
+            self._make_client(DESK)
+        elif known["connectors"]:
+            return 0
+        else:
+            [connector] = _connectors(self._make_keys(DESK))
+            self._call("PUT", f"/clients/{known['id']}/connector", connector)
+        for mode, symbol in DESK.strategies:
+            self._call("POST", "/api/live-strategy/start", {"symbol": symbol, "mode": mode})
+        return len(DESK.strategies)
 
     def _make_client(self, client: DemoClient) -> dict[str, dict[str, str]]:
         """The client with its wallet and connectors, and its keys at the sandbox's exchanges."""
-        keys = {exchange: _new_key(exchange) for exchange in client.exchanges}
-        for exchange, key in keys.items():
-            if exchange != "bitmart":  # it closed; no exchange of the sandbox plays it
-                self._control("/keys", {"exchange": exchange, "account": client.account, **key})
-        connectors = [
-            {"name": exchange, "api_key": key["api_key"], "api_secret": key["secret"], "memo": key["passphrase"]}
-            for exchange, key in keys.items()
-        ]
-        chain, address = client.wallet
+        keys = self._make_keys(client)
+        wallets = [{"chain": client.wallet[0], "address": client.wallet[1]}] if client.wallet else []
         self._call(
             "POST",
             "/clients/create",
             {
                 "name": client.name,
                 "account_identifier": client.account,
-                "wallets": [{"chain": chain, "address": address}],
-                "connectors": connectors,
+                "wallets": wallets,
+                "connectors": _connectors(keys),
             },
         )
+        return keys
+
+    def _make_keys(self, client: DemoClient) -> dict[str, dict[str, str]]:
+        keys = {exchange: _new_key(exchange) for exchange in client.exchanges}
+        for exchange, key in keys.items():
+            if exchange != "bitmart":  # it closed; no exchange of the sandbox plays it
+                self._control("/keys", {"exchange": exchange, "account": client.account, **key})
         return keys
 
     def _make_bot(self, client: DemoClient, bot: DemoBot, keys: dict[str, dict[str, str]]) -> str:
@@ -225,6 +249,14 @@ class Demo:
 
     def _control(self, path: str, body: dict[str, Any]) -> None:
         self._session.post(f"{self._sandbox}/control{path}", json=body, timeout=_TIMEOUT_S).raise_for_status()
+
+
+def _connectors(keys: dict[str, dict[str, str]]) -> list[dict[str, str]]:
+    """As the bridge's API takes them."""
+    return [
+        {"name": exchange, "api_key": key["api_key"], "api_secret": key["secret"], "memo": key["passphrase"]}
+        for exchange, key in keys.items()
+    ]
 
 
 def _new_key(exchange: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from bots import models_lost as models_lost  # noqa: PLC0414 - registers its tables
 from bots.models_drift import BotDrift as BotDrift  # noqa: PLC0414 - so that strict modules may import it
 from bots.models_drift import BotDriftLook as BotDriftLook  # noqa: PLC0414
 from bots.models_recovery import BotRecovery as BotRecovery  # noqa: PLC0414 - so that strict modules may import it

@@ -6,6 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from bots.gateways.connect import configured_gateway
+from ground.errors import GatewayError
 from ground.scope import system_scope
 
 
@@ -45,3 +46,23 @@ def look_for_drift() -> int:
     sweep_status_drift(now=timezone.now())
     gateway = configured_gateway(timeout_s=10)
     return look(gateway=gateway) if gateway else 0
+
+
+@shared_task(name="bots.take_surveys")
+def take_surveys() -> int:
+    """Look at all that Hummingbot knows where an operator asked for it; how many looks were taken."""
+    from bots.services.recovery_surveys import take_surveys as take
+
+    return take(gateway=configured_gateway(timeout_s=30), now=timezone.now())
+
+
+@shared_task(name="bots.note_unmanaged")
+def note_unmanaged() -> int:
+    """Keep the list of what is up in Hummingbot and belongs to no definition; how many there are, 0 while it is away."""
+    from bots.services.note_unmanaged import note_unmanaged as note
+
+    gateway = configured_gateway(timeout_s=10)
+    try:
+        return note(gateway=gateway, now=timezone.now()) if gateway else 0
+    except GatewayError:
+        return 0  # the poller tells that it is away

@@ -181,6 +181,8 @@ CELERY_BEAT_SCHEDULE = {
     "send-alerts": {"task": "alerts.send", "schedule": 2.0, "options": {"expires": 10}},
     "poll-hummingbot": {"task": "bots.poll_hummingbot", "schedule": 1.0, "options": {"expires": 5}},
     "reconcile-bots": {"task": "bots.reconcile_bots", "schedule": 2.0, "options": {"expires": 10}},
+    "take-surveys": {"task": "bots.take_surveys", "schedule": 5.0, "options": {"expires": 20}},
+    "note-unmanaged": {"task": "bots.note_unmanaged", "schedule": 60.0, "options": {"expires": 50}},
     "look-for-drift": {"task": "bots.look_for_drift", "schedule": 10.0, "options": {"expires": 30}},
     "health-cycle": {"task": "health.start_due_checks", "schedule": 2.0, "options": {"expires": 10}},
     "learn-cadence": {"task": "health.learn_cadence", "schedule": 60.0, "options": {"expires": 50}},

@@ -128,5 +128,5 @@ def _deploy(found: Recoverable, now: datetime) -> Move:
 
 def _change(found: Recoverable, **changes: object) -> bool:
     BotRecovery.objects.filter(bot_id=found.bot_id).update(is_planned=False)
-    newest = BotDeployment.objects.filter(id=found.deployment_id, status=DeploymentStatus.LIVE)
-    return bool(newest.update(**changes))
+    newest = BotDeployment.objects.filter(bot_id=found.bot_id, sequence=found.situation.sequence)
+    return bool(newest.filter(status=DeploymentStatus.LIVE).update(**changes))

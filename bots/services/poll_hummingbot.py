@@ -19,6 +19,7 @@ from bots.services.deployments import SETTLED
 from bots.services.look_at_hummingbot import look
 from bots.services.reconcile_bots import watched_instance
 from bots.services.runtime_records import Seen, as_observation, record_observations
+from bots.services.take_down_doubles import take_down_doubles
 from bots.types import Sighting
 from ground.errors import GatewayError
 from ground.scope import system_scope
@@ -50,6 +51,7 @@ def poll_hummingbot(
         _record_failure(error.message)
         return True
     _record(sighting, latency_ms=latency_ms, version=version, clock=clock)
+    take_down_doubles(sighting, gateway=gateway)
     return True
 
 

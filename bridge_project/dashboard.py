@@ -99,6 +99,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _item("Deployments", "rocket_launch", "bots_botdeployment_changelist"),
                 _item("What runs", "sensors", "bots_botruntime_changelist"),
                 _item("Drift", "difference", "bots_botdrift_changelist", "?state=now"),
+                {"title": "Before a redeploy", "icon": "fact_check", "link": reverse("preflight")},
                 _item("Accounts there", "badge", "bots_hummingbotcredential_changelist"),
                 _item("Templates", "schema", "bots_bottemplate_changelist"),
                 _item("Polling", "timer", "bots_botssettings_changelist"),

@@ -11,10 +11,12 @@ from django.utils import timezone
 from alerts.services.forget import forget_alerts
 from bridge_project.pulse import beat_pulse
 from bridge_project.use_cases.delete import finish_deletions
+from bridge_project.use_cases.preflight import keep_preflight, preflight
 from clients.idempotency import forget_old_answers
 from ground.scope import system_scope
 from health.services.forget_heartbeats import forget_heartbeats
 from health.services.thin_checks import thin_checks
+from health.tasks import gateways
 
 PULSE = "bridge_project.pulse"
 
@@ -41,3 +43,9 @@ def thin_records() -> None:
     thin_checks(scope=system_scope("thinning"), now=timezone.now())
     forget_alerts(scope=system_scope("thinning"), now=timezone.now())
     forget_heartbeats(scope=system_scope("thinning"), now=timezone.now())
+
+
+@shared_task(name="bridge_project.preflight.now", soft_time_limit=110)
+def preflight_task() -> None:
+    """What a redeploy would mean, for the page where somebody asked."""
+    keep_preflight(preflight(scope=system_scope("preflight"), gateways=gateways(), now=timezone.now()))

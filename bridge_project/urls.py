@@ -7,7 +7,15 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from bridge_project import api, metrics, openapi, pages, second_factor, service_health  # noqa: F401 - openapi registers
+from bridge_project import (
+    api,
+    metrics,
+    openapi,  # noqa: F401 - it registers
+    pages,
+    preflight_page,
+    second_factor,
+    service_health,
+)
 
 handler400 = "bridge_project.api_errors.bad_request"
 handler404 = "bridge_project.api_errors.not_found"
@@ -20,6 +28,7 @@ urlpatterns = [
     path("readyz", service_health.readyz),
     path("metrics", metrics.MetricsView.as_view()),
     path("admin/second-factor", second_factor.second_factor, name="second_factor"),
+    path("admin/preflight", preflight_page.preflight_page, name="preflight"),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),

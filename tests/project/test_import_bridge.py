@@ -62,6 +62,7 @@ def test_old_ids_answer_and_a_second_run_changes_nothing(cast: Cast) -> None:
     assert [(line["previous_status"], line["health_status"], line["trade_count"]) for line in history] == [
         ("healthy", "stopped", 0), ("healthy", "healthy", 12), (None, "healthy", 12)
     ]  # fmt: skip
+    assert cast.operator.get("/bots/2/health").body["health_status"] == "stopped"
     assert cast.operator.get(f"/clients/{SHARP}").body["account_identifier"] == "client_sharp"
     assert cast.acme_reads.get("/bots/1/health").status == 404
 
@@ -209,3 +210,47 @@ def test_the_imported_bots_key_is_asked_for_nowhere_in_answers(cast: Cast) -> No
         answer = reader.get(path)
         assert answer.status == 200
         assert not [secret for secret in SECRETS if secret in json.dumps(answer.body)]
+
+
+def test_an_old_sidecar_goes_on_reporting_under_its_old_id(cast: Cast) -> None:
+    with old_bridge(ROWS) as url:
+        run_import(url)
+    assert cast.operator.post("/bots/heartbeat", {"bot_id": 1, "status": "running"}).status == 200
+    assert cast.operator.get("/bots/1/health").body["last_heartbeat"] is not None
+
+
+def test_rows_that_make_no_sense_are_refused_one_by_one(database: None) -> None:
+    bot = ROWS["bots"][0]
+    rows = deepcopy(ROWS) | {
+        "bots": [
+            bot | {"id": 1, "config": "[1, 2]"}, bot | {"id": 2, "pair": "SHARP"}, bot | {"id": 3, "connector": "?"},
+            bot | {"id": 4, "name": "x" * 300}, bot | {"id": 5},
+        ],
+        "wallets": [
+            {"id": "a", "client_id": SHARP, "chain": "evm", "address": "0x12"},
+            {"id": "b", "client_id": "nobody", "chain": "evm", "address": "0x" + "2" * 40},
+        ],
+        "connectors": [{"id": "c", "client_id": SHARP, "name": "kucoin", "api_key": "half-a-key"}],
+        "bot_health_logs": [],
+    }  # fmt: skip
+    with old_bridge(rows) as url:
+        said = run_import(url)
+    for line in (
+        "bots: 1 imported, 4 refused", "refused  bots[1]: config is no JSON object.",
+        "refused  bots[4]: name has 300 characters; at most 200 are taken.",
+        "refused  wallets[a]: An EVM address is 0x and 40 hexadecimal digits.",
+        "refused  wallets[b]: No client nobody was imported.",
+        "note     connectors[c] had only a part of its credentials; it came without them.",
+    ):  # fmt: skip
+        assert line in said.splitlines()
+    assert Connector.objects.get(name="kucoin").api_key is None
+
+
+def test_only_one_import_runs_at_a_time(database: None, operator_database: str) -> None:
+    with old_bridge(ROWS) as url, psycopg.connect(operator_database) as other:
+        other.execute("SELECT pg_advisory_xact_lock(%s)", [0x62726964_6765])
+        with pytest.raises(CommandError, match="Another import is running"):
+            run_import(url)
+        other.rollback()
+        assert not any(model.objects.exists() for model in COUNTED)
+        assert "bots: 2 imported" in run_import(url)

@@ -74,7 +74,10 @@ def import_bot(row: OldRow, clients: Clients, report: Report, wish: BotsWish) ->
 
 
 def _definition(row: OldRow, client: Client, report: Report, given: str) -> dict[str, Any]:
-    exchange, pair = text_of(row, "connector", "exchange", limit=64), text_of(row, "pair", "symbol", "trading_pair")
+    exchange, pair = (
+        text_of(row, "connector", "connector_name", "exchange", limit=64),
+        text_of(row, "pair", "symbol", "trading_pair"),
+    )
     try:
         pair = symbols.normalize(pair)
         connector, stored = _connector(client, exchange, report, given)
@@ -120,12 +123,13 @@ def _make_bot(row: OldRow, definition: dict[str, Any], report: Report, wish: Bot
         id=new_id("bot", report.source, given), runtime_kind=wish.kind, source=report.source, source_id=given,
         **definition, **fields, **_wish_of(row, report, wish, given),
     )  # fmt: skip
-    BotHealth.objects.create(bot=bot, client_id=bot.client_id, **_health_of(row, report, wish))
+    BotHealth.objects.create(bot=bot, client_id=bot.client_id, **_health_of(row, bot, wish))
     return bot
 
 
 def _wish_of(row: OldRow, report: Report, wish: BotsWish, given: str) -> dict[str, Any]:
-    word = text_of(row, "desired_status", "status", "reported_status").lower()
+    # The old watcher wrote its own finding into status; what somebody said last stands in reported_status.
+    word = text_of(row, "desired_status", "reported_status", "status").lower()
     if word not in _WISHES:
         return {"desired_status": DesiredStatus.CREATED}
     desired, said = _WISHES[word]
@@ -142,15 +146,17 @@ def _wish_of(row: OldRow, report: Report, wish: BotsWish, given: str) -> dict[st
     }  # fmt: skip
 
 
-def _health_of(row: OldRow, report: Report, wish: BotsWish) -> dict[str, Any]:
-    """Unknown until the first check; the old verdict stands beside it as the last known one."""
+def _health_of(row: OldRow, bot: Bot, wish: BotsWish) -> dict[str, Any]:
+    """Stopped where somebody stopped it, else unknown until the first check; the old verdict is the last known one."""
     known = health_word(text_of(row, "health_status"))
-    at = instant_of(row, "status_updated_at", "updated_at") or wish.now
     fields: dict[str, Any] = {
         "status": HealthStatus.UNKNOWN, "message": "Imported from the old bridge, not checked yet.",
         "status_updated_at": wish.now, "due_at": wish.now, "last_trade_at": instant_of(row, "last_trade_time"),
         "last_heartbeat_at": instant_of(row, "last_heartbeat"),
     }  # fmt: skip
+    if bot.desired_status == DesiredStatus.STOPPED:
+        return fields | {"status": HealthStatus.STOPPED, "message": "stopped in the old bridge"}
     if known is not None and known != HealthStatus.UNKNOWN:
+        at = instant_of(row, "status_updated_at", "updated_at") or wish.now
         fields |= {"last_known_status": known, "last_known_at": at}
     return fields

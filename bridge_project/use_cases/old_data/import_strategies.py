@@ -10,10 +10,10 @@ from uuid import UUID
 from bots.gateways.connect import configured_gateway
 from bots.services.start_bot import start_bot
 from bridge_project.use_cases.old_data.extras import keep_extras
-from bridge_project.use_cases.old_data.import_bridge import alone, each
 from bridge_project.use_cases.old_data.report import Report
 from bridge_project.use_cases.old_data.strategies import import_active, import_run
 from bridge_project.use_cases.old_data.strategy_rows import ACTIVE, EXTRAS, HISTORY, check_file, rows_of
+from bridge_project.use_cases.old_data.taking import alone, each
 from bridge_project.use_cases.old_data.values import OldRow
 from clients.models import Client
 from ground.errors import BridgeError, InvalidInput, NotReady

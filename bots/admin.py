@@ -17,6 +17,7 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
+from bots import admin_lost as admin_lost  # noqa: PLC0414 - registers the wizard's pages
 from bots.admin_drift import BotDriftAdmin as BotDriftAdmin  # noqa: PLC0414 - registers the page of drift
 from bots.admin_forms import BotForm, CloneForm, TemplateForm
 from bots.models import Bot, BotDeployment, BotRuntime, BotsSettings, BotTemplate, HummingbotCredential, HummingbotState

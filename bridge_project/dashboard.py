@@ -100,6 +100,8 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _item("What runs", "sensors", "bots_botruntime_changelist"),
                 _item("Drift", "difference", "bots_botdrift_changelist", "?state=now"),
                 {"title": "Before a redeploy", "icon": "fact_check", "link": reverse("preflight")},
+                _item("Unmanaged", "person_off", "bots_unmanagedinstance_changelist"),
+                _item("Recover definitions", "healing", "bots_recoverysurvey_changelist"),
                 _item("Accounts there", "badge", "bots_hummingbotcredential_changelist"),
                 _item("Templates", "schema", "bots_bottemplate_changelist"),
                 _item("Polling", "timer", "bots_botssettings_changelist"),

@@ -122,6 +122,7 @@ class Proposal:
     client_id: UUID | None = None
     fields: Mapping[str, Sourced] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    needs_owner: bool = False  # an operator must say whose it is
 
     def value(self, name: str) -> Any:
         return self.fields[name].value
@@ -133,6 +134,10 @@ class Proposal:
 
 class _SkipError(Exception):
     """Nothing can be done for it, for this reason."""
+
+
+class _NobodysError(_SkipError):
+    """Nothing says whose it is."""
 
 
 def group_key(instance_name: str) -> str:
@@ -171,7 +176,8 @@ def propose(instances: Sequence[Instance], known: Known, *, client: KnownClient 
     try:
         return _proposed(key, tuple(instances), known, client)
     except _SkipError as skipped:
-        return Proposal(key=key, action=Action.SKIP, why=str(skipped), instances=tuple(instances))
+        is_nobodys = isinstance(skipped, _NobodysError)
+        return Proposal(key, Action.SKIP, str(skipped), tuple(instances), needs_owner=is_nobodys)
 
 
 def _proposed(key: str, instances: tuple[Instance, ...], known: Known, chosen: KnownClient | None) -> Proposal:
@@ -253,7 +259,7 @@ def _client(
     for client in known.clients:
         if account == client.account:
             return client, f"its Hummingbot account {account}"
-    raise _SkipError(f"No client is known of its Hummingbot account {account or '(none)'}: say whose it is.")
+    raise _NobodysError(f"No client is known of its Hummingbot account {account or '(none)'}: say whose it is.")
 
 
 def _fields(

@@ -11,23 +11,31 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection, connections
+from django.test import Client as HttpClient
+from django.urls import reverse
 from django.utils import timezone
 
 from bots.gateways.hummingbot import HummingbotGateway
 from bots.models import Bot, BotDeployment, BotHealth, BotRuntime
+from bots.models_lost import RecoverySurvey, UnmanagedInstance
 from bots.rules.names import account_name
 from bots.selectors import bot_status
+from bots.services.note_unmanaged import note_unmanaged
 from bots.services.poll_hummingbot import poll_hummingbot
 from bots.services.propose_recovery import known_instances, propose_recovery
 from bots.services.reconcile_bots import reconcile_due
 from bots.services.recover_definitions import recover_definition
+from bots.services.recovery_surveys import take_surveys
 from bots.services.start_bot import start_bot
 from bots.services.stop_bot import stop_bot
 from bots.services.survey_hummingbot import survey_hummingbot
 from bots.services.sync_credentials import sync_credentials
+from clients.models import AuditEntry
+from ground.errors import GatewayError
 from sandbox.testing import Sandbox, start
 from tests.fixtures import OPERATOR, Cast, make_bot
 
@@ -261,3 +269,66 @@ def test_a_list_that_cannot_be_read_recovers_nothing(desk: Desk) -> None:
     with pytest.raises(CommandError):
         desk.recover()
     assert Bot.objects.count() == 0
+
+
+def test_unmanaged_list_holds_what_is_up_and_nobody_defined_until_it_is_managed_or_gone(desk: Desk) -> None:
+    bot = desk.run("sharp")
+    instance, stray = desk.instance(bot), "maker-eth-20260101-000000"
+    desk.sandbox.add_container(stray, configs=[FOREIGN])
+    desk.sandbox.advance(10)
+    assert note_unmanaged(gateway=desk.gateway(), now=timezone.now()) == 1
+    row = UnmanagedInstance.objects.get()
+    assert (row.instance_name, row.is_ours, row.has_container) == (stray, False, True)
+    _empty_bots()
+    assert note_unmanaged(gateway=desk.gateway(), now=timezone.now()) == 2
+    assert UnmanagedInstance.objects.get(is_ours=True).instance_name == instance
+    desk.sandbox.fault("hummingbot", "docker_down")
+    with pytest.raises(GatewayError):
+        note_unmanaged(gateway=desk.gateway(), now=timezone.now())
+    desk.sandbox.clear_faults()
+    desk.recover()
+    desk.sandbox.fault(f"bot:{stray}", "vanished")
+    desk.sandbox.advance(40)
+    assert note_unmanaged(gateway=desk.gateway(), now=timezone.now()) == 0
+    assert UnmanagedInstance.objects.count() == 0
+
+
+@pytest.fixture
+def alice(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> HttpClient:
+    user = User.objects.create_superuser("alice", password="correct horse battery")
+    monkeypatch.setattr("ground.scope._outside", "operator")
+    http = HttpClient()
+    http.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return http
+
+
+def test_wizard_shows_where_each_field_comes_from_and_makes_what_is_ticked(
+    desk: Desk, alice: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = reverse("admin:bots_recoverysurvey_changelist")
+    bot = desk.run("sharp")
+    desk.sandbox.add_container("maker-eth-20260101-000000", configs=[FOREIGN])
+    desk.sandbox.advance(10)
+    with monkeypatch.context() as patched:
+        patched.setattr("ground.scope._outside", "default")
+        _empty_bots()
+    assert alice.post(page, {"do": "look"}).status_code == 302
+    assert b"A worker is looking" in alice.get(page).content
+    assert take_surveys(gateway=desk.gateway(), now=timezone.now()) == 1
+
+    shown = alice.get(page).content.decode()
+    assert "the audit (entry" in shown and "say whose it is" in shown and Bot.objects.count() == 0
+    survey, owner = RecoverySurvey.objects.get(), {"owner:maker-eth": "client_acme"}
+    shown = alice.post(page, {"do": "show", **owner}).content.decode()
+    assert "your choice" in shown and Bot.objects.count() == 0
+    keys = [f"tb-{bot.hex}", "maker-eth"]
+    alice.post(page, {"do": "apply", "survey": str(survey.id), "key": keys, **owner})
+    assert set(Bot.objects.values_list("name", flat=True)) == {"sharp", "maker-eth"}
+    assert {line["by"] for line in RecoverySurvey.objects.get().report} == {"operator:alice"}
+    entry = AuditEntry.objects.filter(table_name="bots", action="INSERT").latest("id")
+    assert entry.actor == "operator:alice" and "recovered from Hummingbot" in entry.reason
+    assert "created: sharp" in alice.get(page).content.decode()
+
+    RecoverySurvey.objects.update(taken_at=timezone.now() - timedelta(hours=1))
+    alice.post(page, {"do": "apply", "survey": str(survey.id), "key": keys})
+    assert "too old to act on" in alice.get(page).content.decode()

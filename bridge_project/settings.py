@@ -190,6 +190,7 @@ CELERY_BEAT_SCHEDULE = {
     "health-sweep": {"task": "health.sweep", "schedule": 5.0, "options": {"expires": 20}},
     "count-uptime": {"task": "health.count_uptime", "schedule": 300.0, "options": {"expires": 200}},
     "follow-strategies": {"task": "strategies.follow_bots", "schedule": 2.0, "options": {"expires": 10}},
+    "restore-strategies": {"task": "strategies.restore", "schedule": 2.0, "options": {"expires": 10}},
     "settle-strategies": {"task": "strategies.settle_history", "schedule": 30.0, "options": {"expires": 25}},
     "finish-deletions": {"task": "bridge_project.finish_deletions", "schedule": 5.0, "options": {"expires": 30}},
     "thin-records": {"task": "bridge_project.thin_records", "schedule": 3600.0, "options": {"expires": 600}},
@@ -236,6 +237,13 @@ STRATEGY_DEFAULT_EXCHANGE = _setting(
     "binance",
     must="the name of an exchange (binance, kucoin, gate_io)",
     holds=lambda value: resolve(value).known,
+)
+STRATEGY_RESTORE_SPACING_SECONDS: Decimal = _setting(
+    "STRATEGY_RESTORE_SPACING_SECONDS",
+    Decimal,
+    Decimal(1),
+    must="a number of seconds from 0 to 3600 (fractions allowed)",
+    holds=lambda value: value.is_finite() and 0 <= value <= 3600,
 )
 STALE_THRESHOLD_MINUTES = _minutes("STALE_THRESHOLD_MINUTES", "30")
 STOPPED_THRESHOLD_MINUTES = _minutes("STOPPED_THRESHOLD_MINUTES", "120")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from celery import shared_task
+from django.conf import settings
 from django.utils import timezone
 
 
@@ -20,3 +21,16 @@ def settle_history() -> int:
     from strategies.services.close_strategies import settle_history as settle
 
     return settle(now=timezone.now())
+
+
+@shared_task(name="strategies.restore")
+def restore() -> int:
+    """Notice that Hummingbot is back, and work on restore runs; on how many."""
+    if not settings.HUMMINGBOT_API_URL:
+        return 0
+    from strategies.services.exchange_gateways import exchange_gateways
+    from strategies.services.restore_runs import work_on_restores
+    from strategies.services.watch_hummingbot import watch_hummingbot
+
+    watch_hummingbot(spacing_s=settings.STRATEGY_RESTORE_SPACING_SECONDS, now=timezone.now())
+    return work_on_restores(gateways=exchange_gateways())

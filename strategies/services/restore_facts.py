@@ -1,4 +1,4 @@
-"""What restoring knows of strategies that are wanted running, and the turns it gives them. Set-based."""
+"""What restoring knows of strategies that are wanted running, and of the steps of a run. Set-based."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ _BESIDE = """
 """
 _WANTED = """
     a.status <> 'stopping' AND b.desired_status = 'running' AND b.retired_at IS NULL AND b.runtime_kind = 'hummingbot'
+    AND b.deletion_requested_at IS NULL
 """
 _CANDIDATES = f"""
     SELECT b.id, b.client_id, a.exchange, a.symbol, a.symbol_shown, a.strategy_type, a.started_at, {_FOUND},
@@ -49,15 +50,6 @@ _STANDINGS = f"""
       LEFT JOIN active_strategies a ON a.bot_id = b.id {_BESIDE}
      WHERE s.run_id = %(run)s ORDER BY s.position
 """  # noqa: S608 - made of constants
-# A bot whose failures are counted goes on waiting as long as these say; a quarantined one is left alone.
-_TURNS = """
-    INSERT INTO bot_recovery AS q (bot_id, client_id, failures, next_at, is_planned, reason)
-    SELECT t.bot_id, t.client_id, 0, t.at, true, 'It waits for its turn in a restore run.'
-      FROM unnest(%(bots)s::uuid[], %(clients)s::uuid[], %(ats)s::timestamptz[]) AS t (bot_id, client_id, at)
-     ORDER BY t.bot_id
-    ON CONFLICT (bot_id) DO UPDATE SET next_at = excluded.next_at, is_planned = true
-     WHERE q.quarantined_at IS NULL AND q.next_at IS DISTINCT FROM excluded.next_at
-"""
 _CHANGES = """
     UPDATE strategy_restore_steps s
        SET action = t.action, outcome = t.outcome, due_at = t.due_at, message = t.message,
@@ -70,7 +62,7 @@ _ATTEMPTS = """
     UPDATE strategy_restore_steps s SET attempts = x.made
       FROM (SELECT t.bot_id, count(*) AS made FROM strategy_restore_steps t
               JOIN strategy_restores n ON n.id = t.run_id
-              JOIN bot_deployments e ON e.bot_id = t.bot_id AND e.created_at >= n.started_at
+              JOIN bot_deployments e ON e.bot_id = t.bot_id AND coalesce(e.sent_at, e.ended_at, e.created_at) >= n.started_at
              WHERE t.run_id = %(run)s AND t.action = 'deploy' GROUP BY t.bot_id) x
      WHERE s.run_id = %(run)s AND s.bot_id = x.bot_id AND s.attempts <> x.made
 """
@@ -129,14 +121,6 @@ def step_rows(*, run_id: UUID, now: datetime) -> list[StepRow]:
     """The steps of a run in their order, as they stand now."""
     rows = fetch_all(_STANDINGS, _times(now) | {"run": run_id})
     return [_step_row(*row) for row in rows]
-
-
-def give_turns(turns: Mapping[UUID, datetime], clients: Mapping[UUID, UUID]) -> int:
-    """Have each of these bots deployed again by its own recovery at that time, and not before."""
-    bots = list(turns)
-    if not bots:
-        return 0
-    return run(_TURNS, {"bots": bots, "clients": [clients[b] for b in bots], "ats": [turns[b] for b in bots]})
 
 
 def store_changes(*, run_id: UUID, changes: Iterable[StepChange], messages: Mapping[UUID, str], now: datetime) -> None:

@@ -15,6 +15,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from bots.models import HummingbotState
+from bots.services.keep_running import plan_recovery
 from strategies.models import RestoreRun, RestoreStep
 from strategies.rules.carried import sentence_of
 from strategies.rules.restore import (
@@ -37,7 +38,6 @@ from strategies.services.restore_facts import (
     StepRow,
     candidates,
     count_attempts,
-    give_turns,
     step_rows,
     store_changes,
 )
@@ -50,14 +50,15 @@ READS_AHEAD = timedelta(seconds=30)  # open orders are read this long before a t
 AT_ONCE = 40  # bots whose open orders are read in one look
 HOLDS = timedelta(seconds=45)  # beyond its expected turn, a bot waits for us; then it comes back by itself
 RENEWS = timedelta(seconds=15)
+_EVER = timedelta(days=36500)
 
 Clock = Callable[[], datetime]
 
 
-def work_on_restores(*, gateways: Gateways, clock: Clock = timezone.now) -> int:
-    """One look at every open run that nobody else is at; returns at how many."""
+def work_on_restores(*, gateways: Gateways, clock: Clock = timezone.now, only: UUID | None = None) -> int:
+    """One look at every open run that nobody else is at, or at ``only`` one; returns at how many."""
     worked = 0
-    for run_id in _open_runs(clock()):
+    for run_id in [only] if only else _open_runs(clock()):
         if not _claim(run_id, clock()):
             continue
         try:
@@ -88,11 +89,14 @@ def _is_planned(run_id: UUID, now: datetime) -> bool:
         if run is None or run.status != RunStatus.PLANNED:
             return run is not None
         found = candidates(now=now)
-        if not run.is_dry_run and not _has_been_looked_at(run):
-            _hold(_in_order(found), now=now, spacing=_spacing(run))
+        is_ready = run.is_dry_run or _has_been_looked_at(run)
+        if is_ready:
+            _store_plan(run, found, now)
+        else:
             _say(run, "Waits for Hummingbot to say what runs there.")
-            return False
-        _store_plan(run, found, now)
+    if not is_ready:
+        plan_recovery(_holds(_in_order(found), now=now, spacing=_spacing(run)))
+        return False
     if found and not run.is_dry_run:
         log.info(f"Restoring {len(found)} strategies", run=str(run_id), reason=run.reason)
     return True
@@ -138,23 +142,23 @@ def _held_back(run_id: UUID, now: datetime) -> list[UUID]:
         rows = step_rows(run_id=run_id, now=now)
         if run.is_dry_run:
             return [r.standing.bot_id for r in rows if r.carried_at is None]
-        waiting = {s.bot_id for s in next_turns([r.standing for r in rows], within=timedelta(days=36500), now=now)}
-        _hold([r for r in rows if r.standing.bot_id in waiting], now=now, spacing=_spacing(run))
-        unread = {r.standing.bot_id for r in rows if r.carried_at is None}
-        soon = next_turns([r.standing for r in rows], within=READS_AHEAD, now=now)
-        return [s.bot_id for s in soon if s.bot_id in unread][:AT_ONCE]
+        by_bot = {r.standing.bot_id: r for r in rows}
+        steps = [r.standing for r in rows]
+        waiting = [by_bot[s.bot_id] for s in next_turns(steps, within=_EVER, now=now)]
+        soon = next_turns(steps, within=READS_AHEAD, now=now)
+    plan_recovery(_holds(waiting, now=now, spacing=_spacing(run)))
+    return [s.bot_id for s in soon if by_bot[s.bot_id].carried_at is None][:AT_ONCE]
 
 
-def _hold(rows: Sequence[StepRow | CandidateRow], *, now: datetime, spacing: timedelta) -> None:
-    """Renewed only where it would soon run out, for each of these writes is audited."""
-    turns: dict[UUID, datetime] = {}
-    clients: dict[UUID, UUID] = {}
+def _holds(rows: Sequence[StepRow | CandidateRow], *, now: datetime, spacing: timedelta) -> dict[UUID, datetime]:
+    """Until when those who wait are kept back. Renewed only where that would soon be over: each write is audited."""
+    holds: dict[UUID, datetime] = {}
     for turn, row in enumerate(rows):
-        bot_id, expected = _bot_of(row), now + spacing * turn
+        expected = now + spacing * turn
         until = row.planned_at if isinstance(row, StepRow) else None
         if until is None or until < expected + RENEWS:
-            turns[bot_id], clients[bot_id] = expected + HOLDS, row.client_id
-    give_turns(turns, clients)
+            holds[_bot_of(row)] = expected + HOLDS
+    return holds
 
 
 def _bot_of(row: StepRow | CandidateRow) -> UUID:
@@ -188,9 +192,11 @@ def _go_on(run_id: UUID, now: datetime) -> None:
         ready = frozenset(bot_id for bot_id, row in rows.items() if row.carried_at is not None)
         steps = [row.standing for row in rows.values()]
         changes = advance(steps, ready=ready, spacing=_spacing(run), now=now)
-        _apply(run_id, changes, rows, now)
+        _store(run_id, changes, rows, now)
         if is_over(_after(steps, changes), now=now):
             _finish(run, now, run.message)
+    # Should this worker die before it says so: until their holds end they wait, and then come back all the same.
+    plan_recovery(_turns(changes, rows))
     for change in changes:
         if change.outcome == RestoreOutcome.RESTORED:
             log.info(f"Restored strategy: {rows[change.bot_id].label}", bot=str(change.bot_id))
@@ -198,15 +204,15 @@ def _go_on(run_id: UUID, now: datetime) -> None:
             log.warning(f"Quarantined strategy: {rows[change.bot_id].label}", reason=rows[change.bot_id].reason)
 
 
-def _apply(run_id: UUID, changes: Sequence[StepChange], rows: dict[UUID, StepRow], now: datetime) -> None:
-    if not changes:
-        return
-    turns = {c.bot_id: rows[c.bot_id].earliest(c.due_at) for c in changes if c.outcome == RestoreOutcome.RELEASED}
-    give_turns(turns, {bot_id: rows[bot_id].client_id for bot_id in turns})
+def _turns(changes: Sequence[StepChange], rows: dict[UUID, StepRow]) -> dict[UUID, datetime]:
+    return {c.bot_id: rows[c.bot_id].earliest(c.due_at) for c in changes if c.outcome == RestoreOutcome.RELEASED}
+
+
+def _store(run_id: UUID, changes: Sequence[StepChange], rows: dict[UUID, StepRow], now: datetime) -> None:
     count_attempts(run_id=run_id)
-    store_changes(
-        run_id=run_id, changes=changes, messages={c.bot_id: _message(c, rows[c.bot_id]) for c in changes}, now=now
-    )
+    if changes:
+        messages = {c.bot_id: _message(c, rows[c.bot_id]) for c in changes}
+        store_changes(run_id=run_id, changes=changes, messages=messages, now=now)
 
 
 def _message(change: StepChange, row: StepRow) -> str:

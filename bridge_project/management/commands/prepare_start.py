@@ -22,6 +22,7 @@ from bridge_project.installation import (
 from ground.errors import BridgeError
 from ground.scope import system_scope
 from health.services.watch import note_boot
+from strategies.services.watch_hummingbot import restore_at_boot
 
 
 class Command(BaseCommand):
@@ -46,6 +47,9 @@ class Command(BaseCommand):
         check_encryption_keys()
         ship_templates(scope=system_scope("start"))
         note_boot(scope=system_scope("start"), now=timezone.now())
+        if settings.HUMMINGBOT_API_URL:
+            spacing_s = settings.STRATEGY_RESTORE_SPACING_SECONDS
+            restore_at_boot(scope=system_scope("start"), spacing_s=spacing_s, now=timezone.now())
         if no_first_run:
             return
         path = Path(credentials_file)

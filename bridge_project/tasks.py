@@ -11,6 +11,7 @@ from django.utils import timezone
 from alerts.services.forget import forget_alerts
 from bridge_project.pulse import beat_pulse
 from bridge_project.use_cases.delete import finish_deletions
+from bridge_project.use_cases.last_trades import read_last_trades
 from bridge_project.use_cases.preflight import keep_preflight, preflight
 from clients.idempotency import forget_old_answers
 from ground.scope import system_scope
@@ -35,6 +36,12 @@ def _beat_lives(**_: Any) -> None:
 @shared_task(name="bridge_project.finish_deletions")
 def finish_deletions_task() -> None:
     finish_deletions(scope=system_scope("deletion"), now=timezone.now())
+
+
+@shared_task(name="bridge_project.read_last_trades")
+def read_last_trades_task() -> int:
+    """Have what strategies traded just before they stopped read; of how many."""
+    return read_last_trades(scope=system_scope("strategies"), now=timezone.now())
 
 
 @shared_task(name="bridge_project.thin_records")

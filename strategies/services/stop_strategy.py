@@ -32,6 +32,8 @@ def stop_strategies(
     """
     if not scope.can_manage:
         raise Forbidden("This key may only read.")
+    if client_id is None:
+        return []
     wanted = ActiveStrategy.objects.exclude(status=StrategyStatus.STOPPING).filter(client_id=client_id)
     if symbol:
         wanted = wanted.filter(symbol=symbols.normalize(symbol))
@@ -39,7 +41,7 @@ def stop_strategies(
         wanted = wanted.filter(exchange=canonical_exchange(exchange))
     reason = reason.strip()[:300] or DEFAULT_REASON
     with scope.transaction(reason=reason):
-        rows = list(wanted.select_for_update().order_by("started_at", "id")) if client_id else []
+        rows = list(wanted.select_for_update().order_by("started_at", "id"))
         is_awaited = wait and 0 < len(rows) <= _MOST_WAITED_FOR
         deployments = [_stop(scope, row, reason, now, is_awaited) for row in rows]
     _see_to_it([found for found in deployments if found], is_awaited)

@@ -50,7 +50,7 @@ def test_every_list_add_and_change_page_opens_and_shows_no_secret(everything: Ht
     ours = [
         model
         for model in admin.site._registry
-        if model._meta.app_label in ("clients", "bots", "alerts", "health", "auth")
+        if model._meta.app_label in ("clients", "bots", "alerts", "health", "strategies", "auth")
     ]
     assert len(ours) >= 16
     for model in ours:

@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 
-from bench import api, cadence, health, import_arena, ledger
+from bench import api, cadence, health, import_arena, ledger, restore
 
 BENCHMARKS = {
     "api": api.run,
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "health": health.run,
     "import": import_arena.run,
     "ledger": ledger.run,
+    "restore": restore.run,
 }
 
 

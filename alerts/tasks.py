@@ -11,6 +11,7 @@ from alerts.gateways.connect import open_channel
 from alerts.services import send_deliveries
 from alerts.services.look_again import look_again
 from alerts.services.plan_deliveries import plan_deliveries
+from alerts.services.raise_quarantines import raise_quarantines
 from alerts.services.test_channel import SEND_NOW
 from ground.scope import system_scope
 
@@ -20,6 +21,7 @@ SCOPE = system_scope("alerts")
 @shared_task(name="alerts.plan")
 def plan() -> None:
     """Make messages of what happened; the next tick of ``send`` would find them too, a nudge is sooner."""
+    raise_quarantines(scope=SCOPE, now=timezone.now())
     if plan_deliveries(scope=SCOPE, now=timezone.now()):
         send.apply_async(expires=10)
 

@@ -39,6 +39,16 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             ],
         },
         {
+            "title": "Strategies",
+            "separator": True,
+            "items": [
+                _item("Strategies", "trending_up", "strategies_activestrategy_changelist"),
+                _item("What ran", "history", "strategies_strategyhistory_changelist"),
+                _item("Versions", "difference", "strategies_strategyversion_changelist"),
+                _item("Restores", "restart_alt", "strategies_restorerun_changelist"),
+            ],
+        },
+        {
             "title": "Health",
             "separator": True,
             "items": [

@@ -28,7 +28,7 @@ _SHOWN_OF_NONE = ("mode", "interval", "exchange", "status", "last_active")
 
 
 class StartStrategyView(ScopedView):
-    @extend_schema(operation_id="start_strategy", request=shapes.StartInput, responses=shapes.StartedShown)
+    @extend_schema(operation_id="start_strategy", request=shapes.StartInput, responses=shapes.StrategyStartedShown)
     @idempotent_start
     def post(self, request: Request) -> HttpResponse:
         """Want a strategy running. What Hummingbot has not confirmed within some seconds is brought up by the workers."""
@@ -51,7 +51,7 @@ class StartStrategyView(ScopedView):
 
 
 class StopStrategyView(ScopedView):
-    @extend_schema(operation_id="stop_strategy", request=shapes.StopInput, responses=shapes.StoppedShown)
+    @extend_schema(operation_id="stop_strategy", request=shapes.StopInput, responses=shapes.StrategyStoppedShown)
     @idempotent_start
     def post(self, request: Request) -> HttpResponse:
         """Want strategies stopped: of a symbol, of an exchange, or all of the account's."""

@@ -54,7 +54,7 @@ class StrategyShown(serializers.Serializer[Any]):
     message = serializers.CharField(allow_null=True)
 
 
-class StartedShown(serializers.Serializer[Any]):
+class StrategyStartedShown(serializers.Serializer[Any]):
     started = serializers.BooleanField()
     symbol = serializers.CharField()
     reason = serializers.CharField(required=False)
@@ -66,7 +66,7 @@ class StartedShown(serializers.Serializer[Any]):
     all_strategies = StrategyShown(many=True, required=False)
 
 
-class StoppedShown(serializers.Serializer[Any]):
+class StrategyStoppedShown(serializers.Serializer[Any]):
     stopped = serializers.BooleanField()
     symbol = serializers.CharField(required=False)
     reason = serializers.CharField(required=False)

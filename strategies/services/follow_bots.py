@@ -27,7 +27,8 @@ _STATUSES = f"""
     UPDATE active_strategies s SET status = x.wanted, status_at = %(now)s, message = x.message
       FROM (SELECT a.id, CASE WHEN q.quarantined_at IS NOT NULL THEN 'quarantined'
                               WHEN k.status = 'running' THEN 'active'
-                              WHEN k.status = 'error' THEN 'restoring' ELSE a.status END AS wanted,
+                              WHEN k.status = 'error' OR a.status = 'quarantined' THEN 'restoring'
+                              ELSE a.status END AS wanted,
                    left(CASE WHEN q.quarantined_at IS NOT NULL THEN q.reason WHEN k.status = 'error'
                              THEN coalesce(nullif(k.message, ''), 'It should run and does not.') ELSE '' END, 500) AS message
               FROM active_strategies a

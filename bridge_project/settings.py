@@ -192,6 +192,7 @@ CELERY_BEAT_SCHEDULE = {
     "follow-strategies": {"task": "strategies.follow_bots", "schedule": 2.0, "options": {"expires": 10}},
     "restore-strategies": {"task": "strategies.restore", "schedule": 2.0, "options": {"expires": 10}},
     "read-last-trades": {"task": "bridge_project.read_last_trades", "schedule": 5.0, "options": {"expires": 10}},
+    "recover-strategies": {"task": "strategies.recover", "schedule": 30.0, "options": {"expires": 25}},
     "settle-strategies": {"task": "strategies.settle_history", "schedule": 10.0, "options": {"expires": 20}},
     "finish-deletions": {"task": "bridge_project.finish_deletions", "schedule": 5.0, "options": {"expires": 30}},
     "thin-records": {"task": "bridge_project.thin_records", "schedule": 3600.0, "options": {"expires": 600}},

@@ -34,3 +34,11 @@ def restore() -> int:
 
     watch_hummingbot(spacing_s=settings.STRATEGY_RESTORE_SPACING_SECONDS, now=timezone.now())
     return work_on_restores(gateways=exchange_gateways())
+
+
+@shared_task(name="strategies.recover")
+def recover() -> int:
+    """Take up strategies whose rows were lost and whose bots were recovered; how many."""
+    from strategies.services.recover_strategies import recover_strategies
+
+    return recover_strategies(now=timezone.now())

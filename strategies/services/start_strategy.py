@@ -19,6 +19,7 @@ from bots.services.ask_hummingbot import bring_there, due_after_deadline
 from bots.services.define_bot import define_bot
 from bots.services.deployments import open_one, schedule
 from bots.services.manage_bots import find_template, lock_bot
+from bots.services.recover_definitions import SOURCE as RECOVERED
 from bots.services.start_bot import start_bot
 from bots.services.stop_bot import stop_bot
 from bots.types import Template
@@ -160,6 +161,7 @@ def _own_bot(scope: Scope, wish: Wish, template: Template, account: str, client_
         .values_list("id", flat=True)
         .first()
     )  # fmt: skip
+    known = known or _recovered_bot(wish, client_id)
     if known is None:
         made = define_bot(
             scope=scope, account=account, connector=wish.connector, pair=wish.symbol, strategy=wish.mode,
@@ -171,6 +173,15 @@ def _own_bot(scope: Scope, wish: Wish, template: Template, account: str, client_
         bot.config = config
         bot.save(update_fields=["config"])
     return bot
+
+
+def _recovered_bot(wish: Wish, client_id: UUID) -> UUID | None:
+    """A bot of this strategy and market that was recovered from Hummingbot, without its history: never two of them."""
+    lost = Bot.objects.filter(
+        client_id=client_id, pair=wish.symbol, strategy=wish.mode, source=RECOVERED, retired_at=None,
+        deletion_requested_at=None, runtime_kind=RuntimeKind.HUMMINGBOT, strategy_active=None,
+    ).order_by("-created_at")  # fmt: skip
+    return next((bot.id for bot in lost if canonical_exchange(bot.connector_name) == wish.exchange), None)
 
 
 def _bring_up(deployment_id: UUID) -> None:

@@ -146,6 +146,20 @@ def test_started_with_the_import_it_runs_once(desk: StrategyDesk, file: Path) ->
     assert ActiveStrategy.objects.get(symbol="ETH/USDT").status == "quarantined"
 
 
+def test_a_person_starts_what_waited_and_its_bot_is_the_imported_one(desk: StrategyDesk, file: Path) -> None:
+    run_import(file, "--account", "client_acme")
+    bot = Bot.objects.get(source="strategies", strategy="scalp")
+    desk.work(later_s=60)
+    desk.follow()
+    assert (desk.deploys(), desk.status("?symbol=BTCUSDT")["status"]) == (0, "quarantined")
+    answer = desk.start("BTCUSDT", mode="scalp", interval="5m")
+    assert (answer.status, answer.body["started"]) == (200, True)
+    row = ActiveStrategy.objects.get(symbol="BTC/USDT")
+    assert (row.bot_id, row.status, desk.deploys()) == (bot.id, "active", 1)
+    run_import(file, "--account", "client_acme", "--start")
+    assert ActiveStrategy.objects.get(symbol="BTC/USDT").id == row.id
+
+
 def test_starting_without_a_hummingbot_writes_nothing(database: None, file: Path) -> None:
     with pytest.raises(CommandError, match="No Hummingbot is configured.*Nothing was written"):
         run_import(file, "--start")

@@ -16,11 +16,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.wsgi import get_wsgi_application
@@ -111,6 +113,30 @@ def wait_until(condition: Callable[[], Any]) -> Any:
 
 def heard() -> list[HeartbeatLog]:
     return list(HeartbeatLog.objects.order_by("id"))
+
+
+def test_curl_sets_a_cron_plan_and_joins_a_runs_start_with_its_end(cast: Cast, address: str):
+    """Everything over a socket, with the means of a crontab."""
+
+    def curl(*arguments: str) -> str:
+        done = subprocess.run(["curl", "-sS", "-m", "20", *arguments], capture_output=True, text=True, check=True)
+        return done.stdout
+
+    plan = json.dumps({"cron": "0 3 * * *", "timezone": "Europe/Berlin", "grace_s": 900})
+    login = ["-H", f"Authorization: Bearer {cast.acme_manages.key}", "-H", "Content-Type: application/json"]
+    given = json.loads(curl(*login, "-X", "PUT", "-d", plan, f"{address}/bots/{cast.acme_bot}/heartbeat-plan"))
+    assert (given["cron"], given["timezone"], given["overdue_at"]) == ("0 3 * * *", "Europe/Berlin", None)
+    ping = f"{address}/ping/{cast.acme_bot_pings.key}"
+    assert [curl(f"{ping}/start?rid=7"), curl("--data-binary", "disk full", f"{ping}/3?rid=7")] == ["OK", "OK"]
+    start, end = heard()
+    assert (start.kind, start.run_id, end.run_id, end.exit_code, end.body) == ("start", "7", "7", 3, "disk full")
+    assert end.duration_ms is not None
+    planned = json.loads(curl(*login, f"{address}/bots/{cast.acme_bot}/heartbeat-plan"))
+    by_the_wall = datetime.fromisoformat(planned["next_at"]).astimezone(ZoneInfo("Europe/Berlin"))
+    assert (by_the_wall.hour, by_the_wall.minute) == (3, 0) and by_the_wall > end.received_at
+    overdue = datetime.fromisoformat(planned["overdue_at"]) - datetime.fromisoformat(planned["next_at"])
+    assert overdue == timedelta(minutes=15)
+    assert "exit code 3" in health_of(cast.acme_bot).heartbeat_detail
 
 
 def test_runs_on_python_3_8_with_nothing_installed():

@@ -50,6 +50,7 @@ READS_AHEAD = timedelta(seconds=30)  # open orders are read this long before a t
 AT_ONCE = 40  # bots whose open orders are read in one look
 HOLDS = timedelta(seconds=45)  # beyond its expected turn, a bot waits for us; then it comes back by itself
 RENEWS = timedelta(seconds=15)
+KEEPS = timedelta(days=90)
 _EVER = timedelta(days=36500)
 
 Clock = Callable[[], datetime]
@@ -239,6 +240,7 @@ def _after(steps: Sequence[Standing], changes: Sequence[StepChange]) -> list[Sta
 def _finish(run: RestoreRun, now: datetime, message: str) -> None:
     run.status, run.finished_at, run.message = RunStatus.DONE, now, message
     run.save(update_fields=["status", "finished_at", "message"])
+    RestoreRun.objects.filter(finished_at__lt=now - KEEPS).delete()
     if not run.is_dry_run:
         RestoreStep.objects.filter(run=run, outcome__in=UNSETTLED).update(
             outcome=RestoreOutcome.UNFINISHED,

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import structlog
+from django.core.management import CommandError, call_command
 from django.db import connections
 from django.utils import timezone
 
@@ -21,10 +22,12 @@ from ground.errors import Conflict, Forbidden
 from ground.scope import Scope
 from strategies.models import ActiveStrategy, RestoreRun, RestoreStep
 from strategies.rules.restore import RestoreReason
+from strategies.services.exchange_gateways import exchange_gateways
 from strategies.services.restore_requests import request_restore, stop_restore
 from strategies.services.restore_runs import work_on_restores
 from strategies.services.watch_hummingbot import restore_at_boot, watch_hummingbot
 from tests.fixtures import OPERATOR
+from tests.ledger.rows import put_account, put_position
 from tests.strategies.desk import StrategyDesk
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -264,3 +267,81 @@ def test_restores_are_shown_to_operators_whole_and_to_clients_only_their_own(cre
     assert first["restores"][0]["is_dry_run"] is True and first["next"]
     rest = cast.operator.get(path + f"?limit=1&cursor={first['next']}").body
     assert (rest["restores"], rest["next"]) == ([seen], None)
+
+
+def test_quarantined_strategy_is_not_tried_again_at_the_next_boot_and_can_be_stopped(crew: Crew) -> None:
+    crew.start("BTCUSDT", "ETHUSDT")
+    sick = ActiveStrategy.objects.get(symbol_shown="ETHUSDT")
+    crew.kill("BTCUSDT", "ETHUSDT")
+    crew.desk.poll()
+    BotRecovery.objects.create(
+        bot_id=sick.bot_id, client_id=sick.client_id, failures=5, quarantined_at=crew.desk.clock(),
+        reason="The controller refused total_amount_quote.",
+    )  # fmt: skip
+    before = crew.desk.deploys()
+    for _ in range(2):
+        crew.boot()
+        crew.work_until(lambda: crew.run().status == "done")
+    step = crew.steps()["ETHUSDT"]
+    assert (step.action, step.outcome) == ("skip", "quarantined")
+    assert step.message == "The controller refused total_amount_quote."
+    assert (crew.outcomes()["BTCUSDT"], crew.desk.deploys() - before) == ("restored", 1)
+    assert crew.desk.status("?symbol=ETHUSDT")["status"] == "quarantined"
+    assert crew.desk.stop("ETHUSDT").body["stopped"] is True
+    crew.work_until(lambda: not ActiveStrategy.objects.filter(id=sick.id).exists())
+    crew.boot()
+    crew.work_until(lambda: crew.run().status == "done")
+    assert set(crew.steps()) == {"BTCUSDT"}
+
+
+def test_positions_of_the_ledger_are_matched_with_the_account_and_come_first(crew: Crew) -> None:
+    crew.start("BTCUSDT", "ETHUSDT")
+    holder = ActiveStrategy.objects.get(symbol_shown="ETHUSDT")
+    much = {"opened_quantity": "123456789", "quantity": "123456789", "basis_quantity": "123456789"}
+    put_position(put_account(holder.bot_id), crew.desk.clock(), symbol="ETH/USDT", **much)
+    crew.kill("BTCUSDT", "ETHUSDT")
+    crew.boot()
+    crew.desk.poll()
+    work_on_restores(gateways=crew.gateways, clock=crew.desk.clock)
+    steps = crew.steps()
+    assert steps["ETHUSDT"].position == 1, "an open position comes first, though it was started last"
+    carried = steps["ETHUSDT"].carried
+    assert carried is not None
+    assert [row["quantity"] for row in carried["positions"]] == ["123456789"]
+    assert carried["positions_match"] == "short", "nobody's account holds that much"
+    crew.work_until(lambda: crew.run().status == "done")
+
+
+def test_worker_that_died_in_the_middle_keeps_nobody_from_coming_back(crew: Crew) -> None:
+    crew.start("BTCUSDT", "ETHUSDT")
+    crew.kill("BTCUSDT", "ETHUSDT")
+    crew.boot()
+    crew.desk.poll()
+    work_on_restores(gateways=crew.gateways, clock=crew.desk.clock)
+    # As kill -9 leaves it: the lease stands, and a turn that was given was told to nobody.
+    RestoreRun.objects.update(lease_until=crew.desk.clock() + timedelta(seconds=60))
+    RestoreStep.objects.update(outcome="released")
+    assert work_on_restores(gateways=crew.gateways, clock=crew.desk.clock) == 0, "its lease still runs"
+    crew.work_until(lambda: crew.run().status == "done")
+    assert set(crew.outcomes().values()) == {"restored"} and len(crew.desk.running()) == 2
+
+
+def test_command_shows_the_plan_and_ends_a_run(crew: Crew, capsys: pytest.CaptureFixture[str], settings: Any) -> None:
+    settings.EXCHANGE_BASE_URLS = {"kucoin": crew.desk.sandbox.exchange_base}
+    exchange_gateways.cache_clear()
+    crew.start("BTCUSDT")
+    crew.kill("BTCUSDT")
+    crew.desk.poll()
+    before = crew.desk.deploys()
+    call_command("restore_strategies", "--dry-run")
+    shown = capsys.readouterr().out
+    assert "deploy  BTCUSDT (spread) on kucoin: Carries 0 open positions" in shown
+    assert "1 strategies should run. Nothing was changed." in shown
+    assert crew.desk.deploys() == before
+    with pytest.raises(CommandError, match="No restore is open"):
+        call_command("restore_strategies", "--stop")
+    call_command("restore_strategies", "--spacing", "2.5")
+    assert (crew.run().status, crew.run().reason, crew.run().spacing_s) == ("planned", "operator", Decimal("2.5"))
+    call_command("restore_strategies", "--stop")
+    assert crew.run().status == "stopped"
+    exchange_gateways.cache_clear()

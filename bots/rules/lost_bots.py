@@ -80,6 +80,7 @@ class KnownBot:
     is_retired: bool
     has_deployment: bool  # any, ever
     has_open: bool  # one that runs or may run
+    wish: DesiredStatus = DesiredStatus.CREATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,17 +219,13 @@ def _adopted(key: str, instances: tuple[Instance, ...], bot: KnownBot) -> Propos
         raise _SkipError("Its definition has another deployment that may run; stop the bot first.")
     if current.life not in IS_UP and bot.has_deployment:
         raise _SkipError("Its definition is there and nothing of this instance runs.")
-    fields = {"name": Sourced(bot.name, "the definition"), "wish": Sourced("unchanged", "the definition")}
+    wish, notes = _wish_of(bot, current)
+    fields = {"name": Sourced(bot.name, "the definition"), "wish": wish}
     why = f"{bot.name} is defined; this instance bears its id and is not among its deployments."
     return Proposal(
-        key=key,
-        action=Action.ADOPT,
-        why=why,
-        instances=instances,
-        bot_id=bot.id,
-        client_id=bot.client_id,
-        fields=fields,
-    )
+        key=key, action=Action.ADOPT, why=why, instances=instances, bot_id=bot.id, client_id=bot.client_id,
+        fields=fields, notes=notes,
+    )  # fmt: skip
 
 
 def _linked(
@@ -236,6 +233,8 @@ def _linked(
 ) -> Proposal:
     if bot.has_open:
         raise _SkipError(f"{bot.name} fits it and has another deployment that may run; stop that first.")
+    wish, more = _wish_of(bot, current_of(instances))
+    fields, notes = {**fields, "name": Sourced(bot.name, "the definition"), "wish": wish}, (*notes, *more)
     why = f"{bot.name} is defined with the same client, exchange, pair and strategy."
     return Proposal(
         key=key, action=Action.LINK, why=why, instances=instances, bot_id=bot.id, client_id=bot.client_id,
@@ -333,6 +332,17 @@ def _wish(current: Instance, kept: Mapping[str, Any], audit: str) -> Sourced:
     if current.life in (Life.RUNNING, Life.UP):
         return Sourced(str(DesiredStatus.RUNNING), f"it is {current.life} in Hummingbot")
     return Sourced(str(DesiredStatus.STOPPED), f"it is {current.life} in Hummingbot")
+
+
+def _wish_of(bot: KnownBot, current: Instance) -> tuple[Sourced, tuple[str, ...]]:
+    """What a definition wants that is there: as it stands, unless it was never started and its instance runs."""
+    if bot.wish == DesiredStatus.CREATED and current.life in (Life.RUNNING, Life.UP):
+        return Sourced(
+            str(DesiredStatus.RUNNING), f"it is {current.life} in Hummingbot, and was never started here"
+        ), ()
+    if bot.wish != DesiredStatus.RUNNING and current.life in IS_UP:
+        return Sourced(str(bot.wish), "the definition"), ("It is not wanted running: it will be taken down.",)
+    return Sourced(str(bot.wish), "the definition"), ()
 
 
 def _fitting(client: KnownClient, fields: Mapping[str, Sourced], known: Known) -> list[KnownBot]:

@@ -10,7 +10,7 @@ from django.db.models import Count, Q
 
 from bots.models import Bot, BotDeployment, BotTemplate
 from bots.rules.lost_bots import Instance, Known, KnownBot, KnownClient, Proposal, Remembered, our_id, propose
-from bots.rules.words import OPEN_DEPLOYMENTS, RuntimeKind
+from bots.rules.words import OPEN_DEPLOYMENTS, DesiredStatus, RuntimeKind
 from bots.services.define_bot import template_of
 from clients.models import Client
 from ground.errors import Forbidden, InvalidInput
@@ -80,6 +80,7 @@ def _known_bot(row: Bot) -> KnownBot:
         is_retired=row.retired_at is not None,
         has_deployment=row.all_n > 0,  # type: ignore[attr-defined]
         has_open=row.open_n > 0,  # type: ignore[attr-defined]
+        wish=DesiredStatus(row.desired_status),
     )
 
 

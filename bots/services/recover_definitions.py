@@ -16,6 +16,7 @@ from bots.rules.words import DeploymentStatus, DesiredStatus, HealthStatus, Repo
 from bots.services.deployments import nudge_workers, open_one
 from bots.services.find_connector import find_connector
 from bots.services.manage_bots import lock_bot
+from bots.services.store_wish import store_wish
 from clients.services.manage_accounts import connector_name as stored_name
 from clients.services.manage_clients import lock_client
 from ground.errors import BridgeError, Conflict, InvalidInput
@@ -46,7 +47,7 @@ def recover_definition(*, scope: Scope, proposal: Proposal, now: datetime) -> Re
             lock_client(proposal.client_id)
             _check_nobody_was_faster(proposal)
             is_new = proposal.action == Action.CREATE
-            bot = _made(scope, proposal, now) if is_new else _found(scope, proposal)
+            bot = _made(scope, proposal, now) if is_new else _found(scope, proposal, now)
             _add_deployments(scope, bot, proposal, now)
             on_commit(nudge_workers)
     except BridgeError as error:
@@ -60,11 +61,17 @@ def _check_nobody_was_faster(proposal: Proposal) -> None:
         raise Conflict("It is managed meanwhile.", code="managed_already")
 
 
-def _found(scope: Scope, proposal: Proposal) -> Bot:
+def _found(scope: Scope, proposal: Proposal, now: datetime) -> Bot:
     assert proposal.bot_id is not None  # noqa: S101 - of every proposal that adopts or links
     bot = lock_bot(scope, proposal.bot_id)
     if open_one(bot.id) is not None:
         raise Conflict(f"{bot.name} has a deployment meanwhile.", code="managed_already")
+    wish = proposal.fields["wish"]
+    if wish.value == DesiredStatus.RUNNING and bot.desired_status == DesiredStatus.CREATED:
+        store_wish(
+            bot, desired=DesiredStatus.RUNNING, said=ReportedStatus.RUNNING, actor=scope.actor, now=now,
+            reason=f"recovered from Hummingbot: {wish.source}",
+        )  # fmt: skip
     return bot
 
 

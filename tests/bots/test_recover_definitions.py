@@ -230,6 +230,8 @@ def test_foreign_instance_is_linked_to_the_definition_it_fits(desk: Desk) -> Non
     assert told.startswith("link: maker-eth: eth is defined with the same client")
     deployment = BotDeployment.objects.get(bot_id=bot)
     assert (deployment.status, deployment.instance_name) == ("live", "maker-eth-20260101-000000")
+    desk.work_until(lambda: desk.status(bot) == "running")
+    assert desk.deploys() == 0
 
 
 def test_instance_of_a_definition_that_lost_its_deployments_is_adopted(desk: Desk) -> None:

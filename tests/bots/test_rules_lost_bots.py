@@ -26,7 +26,7 @@ from bots.rules.lost_bots import (
 from bots.rules.names import account_name
 from bots.rules.templates import applied, render
 from bots.rules.unrender import unrender
-from bots.rules.words import TemplateKind
+from bots.rules.words import DesiredStatus, TemplateKind
 
 ACME = KnownClient(UUID(int=1), "client_acme")
 OUR_BOT = UUID(int=7)
@@ -166,3 +166,22 @@ def test_without_a_config_its_positions_say_where_it_trades_but_nothing_says_wha
     proposal = propose([blank], known(remembered=memory))
     assert (proposal.value("pair"), proposal.fields["pair"].source) == ("BTC/USDT", "its archived database")
     assert (proposal.value("name"), proposal.value("config")) == ("sharp", {"order_amount": 5})
+
+
+@pytest.mark.parametrize(
+    ("wish", "life", "becomes", "is_taken_down"),
+    [
+        (DesiredStatus.CREATED, Life.RUNNING, "running", False),
+        (DesiredStatus.RUNNING, Life.UP, "running", False),
+        (DesiredStatus.STOPPED, Life.RUNNING, "stopped", True),
+        (DesiredStatus.CREATED, Life.ARCHIVED, "created", False),
+    ],
+)
+def test_wish_of_a_definition_that_is_there_stands_unless_nobody_ever_wished(
+    wish: DesiredStatus, life: Life, becomes: str, is_taken_down: bool
+) -> None:
+    for found in (instance(life=life), instance("maker-20261121-080000", life=life)):
+        proposal = propose([found], known(bots=[defined(wish=wish)]))
+        assert proposal.action in (Action.ADOPT, Action.LINK)
+        assert proposal.value("wish") == becomes
+        assert any("taken down" in note for note in proposal.notes) == is_taken_down

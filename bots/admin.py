@@ -20,6 +20,7 @@ from unfold.forms import BaseDialogForm
 from bots import admin_lost as admin_lost  # noqa: PLC0414 - registers the wizard's pages
 from bots.admin_drift import BotDriftAdmin as BotDriftAdmin  # noqa: PLC0414 - registers the page of drift
 from bots.admin_forms import BotForm, CloneForm, TemplateForm
+from bots.admin_recovery import BotRecoveryAdmin as BotRecoveryAdmin  # noqa: PLC0414 - registers its page
 from bots.models import Bot, BotDeployment, BotRuntime, BotsSettings, BotTemplate, HummingbotCredential, HummingbotState
 from bots.rules.words import BotStatus, DeploymentStatus, RuntimeStatus
 from bots.selectors import JOINS, SILENT_POLLS, STATUS

@@ -1,4 +1,7 @@
-"""``bin/bench NAME [--quick]``: runs a benchmark; progress on standard error, one JSON line last on standard output."""
+"""``bin/bench NAME [--quick]``: runs a benchmark; progress on standard error, one JSON line last on standard output.
+
+Exit code 1: what it checks does not hold (``failed`` in that line tells what).
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ import argparse
 import json
 import sys
 
-from bench import api, cadence, health, import_arena, ledger, restore
+from bench import api, cadence, chaos, health, import_arena, ledger, restore
 
 BENCHMARKS = {
     "api": api.run,
     "cadence": cadence.run,
+    "chaos": chaos.run,
     "health": health.run,
     "import": import_arena.run,
     "ledger": ledger.run,
@@ -24,14 +28,17 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="little data and short rounds: shows that it works")
     parser.add_argument("--only", default="", help="a part of a work's name, to measure that one alone")
     parser.add_argument("--keep", default="", help="ledger: a folder for the data, to be used again by the next run")
-    parser.add_argument("--seed", type=int, default=1, help="cadence: another fleet")
+    parser.add_argument("--seed", type=int, default=1, help="cadence: another fleet; chaos: another evil")
+    parser.add_argument("--minutes", type=float, default=0, help="chaos: for how long; 10, or 0.75 with --quick")
     options = parser.parse_args()
     more: dict[str, object] = {"keep_in": options.keep} if options.keep else {}
-    if options.name == "cadence":
+    if options.name in ("cadence", "chaos"):
         more["seed"] = options.seed
+    if options.name == "chaos":
+        more["minutes"] = options.minutes
     result = BENCHMARKS[options.name](quick=options.quick, only=options.only, **more)
     sys.stdout.write(json.dumps(result) + "\n")
-    return 0
+    return 1 if result.get("failed") else 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,192 @@
+"""``bin/bench chaos [--minutes 10] [--seed N]``: everything is killed at random while people start and stop; then calm.
+
+The product runs under ``bin/up``, Hummingbot is the sandbox. After the chaos every bot and strategy that should run must
+run exactly once, none that should not may run, and the audit must explain every wish. The seed tells what is done and
+when; how far a thing had come when it was killed is the machine's to say. The last line has ``failed``; with something
+in it the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from bench.api import say
+from bench.chaos_checks import Calm, Watch, audit_faults, await_calm, bot_states, running
+from bench.chaos_house import House, sleep_until
+from bench.chaos_plan import Action, draw
+from bench.chaos_wishes import Target, Wishes, plant
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    bots: int
+    strategies: int
+    minutes: float
+    every_s: float
+    patience_s: float
+    still_s: float
+
+
+FULL, QUICK = Size(6, 6, 10, 2.5, 420, 30), Size(3, 3, 0.75, 2, 240, 8)
+
+
+def run(*, quick: bool, only: str = "", seed: int = 1, minutes: float = 0) -> dict[str, Any]:
+    """The whole run; the answer is what its last line holds. ``only`` names one kind of evil to be done alone."""
+    size = QUICK if quick else FULL
+    seconds = (minutes or size.minutes) * 60
+    actions = [one for one in draw(seed=seed, seconds=seconds, every_s=size.every_s) if _fits(one, only)]
+    say(f"seed {seed}: {len(actions)} actions in {seconds:g} s on {size.bots} bots and {size.strategies} strategies")
+    with House() as house:
+        targets = plant(house, bots=size.bots, strategies=size.strategies)
+        say("all of them are wanted running")
+        wishes, watch = Wishes(house, targets), Watch(house)
+        first = await_calm(house, targets, wishes, patience_s=size.patience_s, still_s=2)
+        if first.faults:
+            raise SystemExit(f"They do not run before anything was done: {first.faults}\n{house.last_words()}")
+        chaos = Chaos(house, targets, wishes, watch)
+        chaos.do(actions)
+        say("nothing is killed any more; waiting for calm")
+        wishes.end()
+        wishes = Wishes(house, targets)
+        calm = await_calm(house, targets, wishes, patience_s=size.patience_s, still_s=size.still_s)
+        wishes.end()
+        watch.end()
+        result = report(house, targets, calm, watch, chaos.done)
+        if result["failed"]:
+            say(f"the last words of its log:\n{house.last_words()}")
+    return result | {"load": {"seed": seed, "seconds": seconds, "bots": size.bots, "strategies": size.strategies}}
+
+
+def _fits(action: Action, only: str) -> bool:
+    return not only or action.kind in ("start", "stop", only)
+
+
+def report(house: House, targets: list[Target], calm: Calm, watch: Watch, done: Counter[str]) -> dict[str, Any]:
+    unexplained, moves = audit_faults(house, targets)
+    twice = [f"{names} ran together in {times} looks" for names, times in watch.twice.items()]
+    failed = {"state": calm.faults, "audit": unexplained, "twice": twice}
+    for name, faults in failed.items():
+        say(f"{'MISSES' if faults else 'holds':6} {name}")
+        for fault in faults:
+            say(f"       {fault}")
+    states = bot_states(house, targets).values()
+    wished = [wish for target in targets for wish in target.wishes]
+    say(f"calm after {calm.took_s} s; {len(wished)} wishes, {sum(not wish.is_sure for wish in wished)} of them not "
+        f"agreed to; left for a person: {calm.freed or 'none'}")  # fmt: skip
+    return {
+        "bench": "chaos", "ratios": {}, "failed": [fault for faults in failed.values() for fault in faults],
+        "figures": {
+            "calm_s": calm.took_s, "done": dict(done), "wishes": len(wished), "wishes_in_audit": moves,
+            "wishes_unanswered": sum(wish.status is None for wish in wished), "looks": watch.looks,
+            "wanted": sum(state.is_wanted for state in states), "quarantined": len(calm.freed),
+            "deployments": sum(state.deployments for state in states),
+        },
+    }  # fmt: skip
+
+
+class Chaos:
+    """Does what was drawn, each at its time. Things that stay broken for a while are mended by threads of their own."""
+
+    def __init__(self, house: House, targets: list[Target], wishes: Wishes, watch: Watch) -> None:
+        self.house, self.targets, self.wishes, self.watch = house, targets, wishes, watch
+        self.done: Counter[str] = Counter()
+        self._menders: list[threading.Thread] = []
+
+    def do(self, actions: list[Action]) -> None:
+        began = time.monotonic()
+        for action in actions:
+            sleep_until(began + action.at_s)
+            told = getattr(self, f"_{action.kind}")(action)
+            self.done[str(action)] += 1
+            say(f"{time.monotonic() - began:6.1f} s  {action}: {told}")
+        for mender in self._menders:
+            mender.join(150)
+        self.house.control("DELETE", "/faults?target=hummingbot")
+
+    def _later(self, action: Action, mend: Any) -> None:
+        def wait_and_mend() -> None:
+            time.sleep(action.lasts_s)
+            with self.house.lock:
+                mend()
+
+        mender = threading.Thread(target=wait_and_mend, daemon=True)
+        mender.start()
+        self._menders.append(mender)
+
+    # -- people -------------------------------------------------------------------------------------------------------
+    def _start(self, action: Action) -> str:
+        return self.wishes.send(which=action.which, is_run=True)
+
+    def _stop(self, action: Action) -> str:
+        return self.wishes.send(which=action.which, is_run=False)
+
+    # -- the product --------------------------------------------------------------------------------------------------
+    def _kill(self, action: Action) -> str:
+        return self.house.kill_program(action.name, action.which)
+
+    def _kill_server(self, action: Action) -> str:
+        return self.house.kill_server(action.name)
+
+    def _everything(self, action: Action) -> str:
+        """Only the sandbox lives on; bin/up is started again as somebody would who notices."""
+        with self.house.lock:
+            self.house.kill_everything()
+            self.house.start_up()
+        return "bin/up with all that it ran; started again"
+
+    # -- Hummingbot ---------------------------------------------------------------------------------------------------
+    def _hummingbot_dies(self, action: Action) -> str:
+        with self.house.lock:
+            self.house.kill_sandbox()
+        self._later(action, self._bring_sandbox)
+        return f"for {action.lasts_s:.1f} s"
+
+    def _bring_sandbox(self) -> None:
+        if self.house.sandbox and self.house.sandbox.poll() is not None:
+            self.house.start_sandbox()
+
+    def _docker_down(self, action: Action) -> str:
+        off = {"target": "hummingbot", "fault": "docker_down", "on": False}
+        self._later(action, lambda: self.house.control("POST", "/faults", off))
+        return self._fault("hummingbot", "docker_down") + f" for {action.lasts_s:.1f} s"
+
+    def _api_restart(self, action: Action) -> str:
+        return self._fault("hummingbot", "api_restart")
+
+    def _lost_answer(self, action: Action) -> str:
+        return self._fault("hummingbot", "lost_answer", method="POST", count=2)
+
+    def _server_error(self, action: Action) -> str:
+        return self._fault("hummingbot", "server_error", count=4)
+
+    # -- its containers -----------------------------------------------------------------------------------------------
+    def _dead(self, action: Action) -> str:
+        return self._strike("dead", action)
+
+    def _vanished(self, action: Action) -> str:
+        return self._strike("vanished", action)
+
+    def _strike(self, fault: str, action: Action) -> str:
+        names = sorted(name for found in running(self.house.containers() or []).values() for name in found)
+        if not names:
+            return "nothing runs"
+        name = names[int(action.which * len(names))]
+        return f"{name} {self._fault(f'bot:{name}', fault)}"
+
+    def _revive(self, action: Action) -> str:
+        """A container that had died is there again, as after a reboot of its host."""
+        active = (self.house.control("GET", "/faults") or {}).get("active", [])
+        names = sorted(one["target"].removeprefix("bot:") for one in active if one["name"] == "dead")
+        if not names:
+            return "none is dead"
+        name = names[int(action.which * len(names))]
+        self.watch.revived.add(name)
+        return f"{name} {self._fault(f'bot:{name}', 'dead', on=False)}"
+
+    def _fault(self, target: str, fault: str, **more: Any) -> str:
+        is_done = self.house.control("POST", "/faults", {"target": target, "fault": fault, **more}) is not None
+        return "done" if is_done else "Hummingbot is away"

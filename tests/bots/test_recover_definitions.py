@@ -24,6 +24,7 @@ from bots.models import Bot, BotDeployment, BotHealth, BotRuntime
 from bots.models_lost import RecoverySurvey, UnmanagedInstance
 from bots.rules.names import account_name
 from bots.selectors import bot_status
+from bots.services.keep_running import keep_bots_running
 from bots.services.note_unmanaged import note_unmanaged
 from bots.services.poll_hummingbot import poll_hummingbot
 from bots.services.propose_recovery import known_instances, propose_recovery
@@ -185,6 +186,23 @@ def test_wish_that_the_audit_remembers_outweighs_what_runs(desk: Desk) -> None:
     desk.work_until(lambda: BotDeployment.objects.get(bot_id=bot).status == "ended")
     assert desk.status(bot) == "stopped"
     assert "running" not in desk.sandbox.containers().values()
+
+
+def test_bot_that_should_run_and_whose_container_ended_is_deployed_once_more(desk: Desk) -> None:
+    bot = desk.run("sharp")
+    instance = desk.instance(bot)
+    desk.sandbox.fault(f"bot:{instance}", "dead")
+    _empty_bots()
+    assert f"instance {instance}: exited" in desk.recover()
+    assert Bot.objects.get(id=bot).desired_status == "running"
+
+    def is_back() -> bool:
+        keep_bots_running(now=desk.clock())
+        return desk.status(bot) == "running"
+
+    desk.work_until(is_back)
+    assert (desk.deploys(), BotDeployment.objects.filter(bot_id=bot).count()) == (2, 2)
+    assert list(desk.sandbox.containers().values()).count("running") == 1
 
 
 def test_bot_that_was_deleted_on_purpose_is_not_made_again(desk: Desk) -> None:

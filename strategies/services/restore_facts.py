@@ -37,7 +37,8 @@ _WANTED = """
 _CANDIDATES = f"""
     SELECT b.id, b.client_id, a.exchange, a.symbol, a.symbol_shown, a.strategy_type, a.started_at, {_FOUND},
            (SELECT count(*) FROM positions p WHERE p.bot_id = b.id AND p.status = 'open' AND p.mode = 'live'),
-           coalesce(q.reason, ''), coalesce(q.failures, 0), coalesce(q.is_planned, false)
+           coalesce(q.reason, ''), coalesce(q.failures, 0), coalesce(q.is_planned, false),
+           q.last_failure_at
       FROM active_strategies a JOIN bots b ON b.id = a.bot_id {_BESIDE}
      WHERE {_WANTED} ORDER BY a.started_at, b.id
 """  # noqa: S608 - made of constants
@@ -83,6 +84,7 @@ class CandidateRow(NamedTuple):
     reason: str
     failures: int
     is_planned: bool
+    last_failure_at: datetime | None
 
     @property
     def candidate(self) -> Candidate:

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
+from django.db.models import Max
+
 from bots.models import HummingbotState
 from ground.scope import Scope
 from strategies.models import RestoreRun, RestoreWatch
@@ -45,8 +47,16 @@ def _reason(has_returned: bool, found: Sequence[CandidateRow]) -> RestoreReason 
     if has_returned and any(row.found not in _AS_USUAL for row in found):
         return RestoreReason.HUMMINGBOT_RETURNED
     # One that fails again and again waits longer and longer by itself: it begins no run.
-    fresh = [row for row in found if row.found == Found.DOWN and row.failures <= 1 and not row.is_planned]
+    over_at = RestoreRun.objects.filter(is_dry_run=False).aggregate(at=Max("finished_at"))["at"]
+    fresh = [row for row in found if row.found == Found.DOWN and _went_down_since(row, over_at)]
     return RestoreReason.SEVERAL_DOWN if len(fresh) >= SEVERAL else None
+
+
+def _went_down_since(row: CandidateRow, over_at: datetime | None) -> bool:
+    """Whether no run has had it: what a run left, or somebody ended a run over, is left to its own recovery."""
+    if row.failures > 1 or row.is_planned:
+        return False
+    return over_at is None or row.last_failure_at is None or row.last_failure_at > over_at
 
 
 def _has_returned(now: datetime) -> bool | None:

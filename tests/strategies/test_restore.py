@@ -345,3 +345,14 @@ def test_command_shows_the_plan_and_ends_a_run(crew: Crew, capsys: pytest.Captur
     call_command("restore_strategies", "--stop")
     assert crew.run().status == "stopped"
     exchange_gateways.cache_clear()
+
+
+def test_several_that_go_down_at_once_come_back_in_turn_unless_somebody_ends_that(crew: Crew) -> None:
+    crew.start("BTCUSDT", "ETHUSDT")
+    crew.kill("BTCUSDT", "ETHUSDT")
+    crew.work_until(RestoreRun.objects.exists)
+    assert crew.run().reason == "several_down"
+    if crew.run().status != "done":
+        stop_restore(scope=OPERATOR, run_id=crew.run().id, now=crew.desk.clock())
+    crew.work_until(lambda: len(crew.desk.running()) == 2)
+    assert RestoreRun.objects.count() == 1, "what somebody ended does not begin again"

@@ -29,7 +29,7 @@ class Step(StrEnum):
     SAVE_CONFIG = "save_config"  # the controller's config is stored there, and listed
     DEPLOY = "deploy"  # sent once per deployment, ever
     LOOK_UP = "look_up"  # find what a lost answer left behind, and adopt it
-    GIVE_UP = "give_up"  # no trace of it: failed, a person must start again
+    GIVE_UP = "give_up"  # no trace of it: failed; rules/recovery.py says when a new one opens
     CONFIRM = "confirm"  # it was seen running
     SEND_STOP = "send_stop"
     RETIRE = "retire"  # its strategy has stopped, only its container is left; if it is to run again, a new one opens
@@ -100,7 +100,7 @@ def _live(wish: Wish, deployment: Deployment, observed: Observation | None) -> l
         return [Step.END] if _is_gone(observed) else [Step.SEND_STOP]
     if deployment.confirmed_at is None and observed is not None and observed.status == RuntimeStatus.RUNNING:
         return [Step.CONFIRM]
-    return []  # one that ended by itself waits for a person: see the bot's status
+    return []  # for one that ended by itself rules/recovery.py decides
 
 
 def _stopping(deployment: Deployment, observed: Observation | None, now: datetime) -> list[Step]:

@@ -150,7 +150,7 @@ def test_deploy_whose_answer_is_lost_is_found_and_adopted_and_never_repeated(key
     assert keyed.deploys() == 1
 
 
-def test_deploy_that_left_no_trace_fails_after_a_minute_and_only_a_person_starts_again(keyed: Desk) -> None:
+def test_deploy_that_left_no_trace_fails_after_a_minute_and_is_never_sent_again(keyed: Desk) -> None:
     keyed.sandbox.fault("hummingbot", "drop", path=DEPLOY, count=1)
     assert keyed.start() == "starting"
     began = keyed.clock()

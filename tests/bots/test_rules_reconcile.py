@@ -43,8 +43,8 @@ TABLE: dict[str, tuple[Wish, Deployment, Observation | None, list[Step]]] = {
     "live, starting": (RUN, row(S.LIVE), seen(R.STARTING), []),
     "live, seen running": (RUN, row(S.LIVE), seen(R.RUNNING), [Step.CONFIRM]),
     "confirmed": (RUN, row(S.LIVE, confirmed_at=ago(9)), seen(R.RUNNING), []),
-    "exited by itself: a person decides": (RUN, row(S.LIVE, confirmed_at=ago(9)), seen(R.EXITED), []),
-    "stopped by hand: a person decides": (RUN, row(S.LIVE, confirmed_at=ago(9)), seen(R.STOPPED), []),
+    "exited by itself: its recovery decides": (RUN, row(S.LIVE, confirmed_at=ago(9)), seen(R.EXITED), []),
+    "stopped by hand: its recovery decides": (RUN, row(S.LIVE, confirmed_at=ago(9)), seen(R.STOPPED), []),
     "to stop": (REST, row(S.LIVE, confirmed_at=ago(9)), seen(R.RUNNING), [Step.SEND_STOP]),
     "to stop, before it was seen": (REST, row(S.LIVE), None, [Step.SEND_STOP]),
     "to stop, and it has exited": (REST, row(S.LIVE), seen(R.EXITED), [Step.END]),
@@ -82,7 +82,7 @@ TABLE: dict[str, tuple[Wish, Deployment, Observation | None, list[Step]]] = {
         REST, row(S.RETIRING, archive_sent_at=ago(60)), seen(R.STOPPED, misses=1), [Step.END],
     ),
     "ended": (RUN, row(S.ENDED), None, []),
-    "failed: a person must start again": (RUN, row(S.FAILED), None, []),
+    "failed: its recovery decides": (RUN, row(S.FAILED), None, []),
 }  # fmt: skip
 
 

@@ -8,35 +8,48 @@ from bots.selectors import JOINS, STATUS, base_params
 from ground.sql import run
 from strategies.services.close_strategies import KEEPER, close_ended
 
+# Each statement locks only what it changes, and leaves out what a start or a stop holds: the next look finds it.
+_LOCKED = "ORDER BY s.id FOR NO KEY UPDATE OF s SKIP LOCKED"
+
 # Somebody stopped the bot itself: that is a wish for the strategy too.
-_STOPPED_AS_BOTS = """
+_STOPPED_AS_BOTS = f"""
+    WITH due AS MATERIALIZED (
+        SELECT s.id FROM active_strategies s JOIN bots b ON b.id = s.bot_id
+         WHERE s.status <> 'stopping' AND b.desired_status = 'stopped' {_LOCKED})
     UPDATE active_strategies s
        SET status = 'stopping', status_at = %(now)s, message = '', stop_requested_at = coalesce(b.desired_at, %(now)s),
            stop_requested_by = b.desired_by, stop_reason = coalesce(nullif(b.desired_reason, ''), 'user_stopped')
-      FROM bots b WHERE b.id = s.bot_id AND s.status <> 'stopping' AND b.desired_status = 'stopped'
-"""
+      FROM due, bots b WHERE s.id = due.id AND b.id = s.bot_id AND b.desired_status = 'stopped'
+"""  # noqa: S608 - made of constants
 # Evidence is a trade, or figures of its controller that changed; nothing that only says it is there.
-_LAST_ACTIVE = """
-    UPDATE active_strategies s SET last_active = x.at
-      FROM (SELECT a.id, greatest(h.last_trade_at, r.performance_at) AS at FROM active_strategies a
-              LEFT JOIN bot_health h ON h.bot_id = a.bot_id
-              LEFT JOIN bot_runtime r ON r.bot_id = a.bot_id) x
-     WHERE x.id = s.id AND x.at >= s.started_at AND (s.last_active IS NULL OR x.at > s.last_active)
-"""
+_LAST_ACTIVE = f"""
+    WITH x AS MATERIALIZED (
+        SELECT a.id, greatest(h.last_trade_at, r.performance_at) AS at FROM active_strategies a
+          LEFT JOIN bot_health h ON h.bot_id = a.bot_id
+          LEFT JOIN bot_runtime r ON r.bot_id = a.bot_id),
+    due AS MATERIALIZED (
+        SELECT s.id, x.at FROM active_strategies s JOIN x ON x.id = s.id
+         WHERE x.at >= s.started_at AND (s.last_active IS NULL OR x.at > s.last_active) {_LOCKED})
+    UPDATE active_strategies s SET last_active = due.at FROM due WHERE s.id = due.id
+"""  # noqa: S608 - made of constants
 _STATUSES = f"""
-    UPDATE active_strategies s SET status = x.wanted, status_at = %(now)s, message = x.message
-      FROM (SELECT a.id, CASE WHEN q.quarantined_at IS NOT NULL THEN 'quarantined'
-                              WHEN k.status = 'running' THEN 'active'
-                              WHEN k.status = 'error' OR a.status = 'quarantined' THEN 'restoring'
-                              ELSE a.status END AS wanted,
-                   left(CASE WHEN q.quarantined_at IS NOT NULL THEN q.reason WHEN k.status = 'error'
-                             THEN coalesce(nullif(k.message, ''), 'It should run and does not.') ELSE '' END, 500) AS message
-              FROM active_strategies a
-              LEFT JOIN bot_recovery q ON q.bot_id = a.bot_id
-              JOIN LATERAL (SELECT {STATUS} AS status, coalesce(nullif(d.message, ''), r.explanation) AS message
-                              FROM bots b {JOINS} WHERE b.id = a.bot_id) k ON true
-             WHERE a.status <> 'stopping') x
-     WHERE x.id = s.id AND x.wanted <> s.status AND s.status <> 'stopping'
+    WITH x AS MATERIALIZED (
+        SELECT a.id, CASE WHEN q.quarantined_at IS NOT NULL THEN 'quarantined'
+                          WHEN k.status = 'running' THEN 'active'
+                          WHEN k.status = 'error' OR a.status = 'quarantined' THEN 'restoring'
+                          ELSE a.status END AS wanted,
+               left(CASE WHEN q.quarantined_at IS NOT NULL THEN q.reason WHEN k.status = 'error'
+                         THEN coalesce(nullif(k.message, ''), 'It should run and does not.') ELSE '' END, 500) AS message
+          FROM active_strategies a
+          LEFT JOIN bot_recovery q ON q.bot_id = a.bot_id
+          JOIN LATERAL (SELECT {STATUS} AS status, coalesce(nullif(d.message, ''), r.explanation) AS message
+                          FROM bots b {JOINS} WHERE b.id = a.bot_id) k ON true
+         WHERE a.status <> 'stopping'),
+    due AS MATERIALIZED (
+        SELECT s.id, x.wanted, x.message FROM active_strategies s JOIN x ON x.id = s.id
+         WHERE x.wanted <> s.status AND s.status <> 'stopping' {_LOCKED})
+    UPDATE active_strategies s SET status = due.wanted, status_at = %(now)s, message = due.message
+      FROM due WHERE s.id = due.id
 """  # noqa: S608 - made of constants
 
 

@@ -46,6 +46,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _item("What ran", "history", "strategies_strategyhistory_changelist"),
                 _item("Versions", "difference", "strategies_strategyversion_changelist"),
                 _item("Restores", "restart_alt", "strategies_restorerun_changelist"),
+                _item("Bots coming back", "healing", "bots_botrecovery_changelist"),
             ],
         },
         {

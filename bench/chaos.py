@@ -8,6 +8,7 @@ in it the exit code is 1.
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections import Counter
@@ -39,6 +40,7 @@ def run(*, quick: bool, only: str = "", seed: int = 1, minutes: float = 0) -> di
     size = QUICK if quick else FULL
     seconds = (minutes or size.minutes) * 60
     actions = [one for one in draw(seed=seed, seconds=seconds, every_s=size.every_s) if _fits(one, only)]
+    signal.signal(signal.SIGTERM, _leave)
     say(f"seed {seed}: {len(actions)} actions in {seconds:g} s on {size.bots} bots and {size.strategies} strategies")
     with House() as house:
         targets = plant(house, bots=size.bots, strategies=size.strategies)
@@ -59,6 +61,11 @@ def run(*, quick: bool, only: str = "", seed: int = 1, minutes: float = 0) -> di
         if result["failed"]:
             say(f"the last words of its log:\n{house.last_words()}")
     return result | {"load": {"seed": seed, "seconds": seconds, "bots": size.bots, "strategies": size.strategies}}
+
+
+def _leave(number: int, frame: object) -> None:
+    """Somebody ends us: what we started must not stay."""
+    raise SystemExit("ended before its time")
 
 
 def _fits(action: Action, only: str) -> bool:

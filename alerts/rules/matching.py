@@ -30,7 +30,9 @@ def concerns(*, reader: Reader, case: Case) -> bool:
 def visible_bots(*, reader: Reader, case: Case) -> tuple[BotShown, ...]:
     """The bots of the incident that the channel's owner may see, by client and name: its own one first."""
     if reader.client_id is None:
-        seen = tuple(bot for client in sorted(case.touched, key=str) for bot in case.touched[client])
+        seen = tuple(
+            sorted((bot for bots in case.touched.values() for bot in bots), key=lambda bot: (bot.account, bot.name))
+        )
     else:
         seen = case.touched.get(reader.client_id, ())
     if case.bot and (reader.client_id is None or case.bot.client_id == reader.client_id):

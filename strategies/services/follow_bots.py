@@ -36,13 +36,14 @@ _STATUSES = f"""
     WITH x AS MATERIALIZED (
         SELECT a.id, CASE WHEN q.quarantined_at IS NOT NULL THEN 'quarantined'
                           WHEN k.status = 'running' THEN 'active'
-                          WHEN k.status = 'error' OR a.status = 'quarantined' THEN 'restoring'
+                          WHEN k.status = 'error' OR (a.status = 'quarantined' AND k.is_wanted) THEN 'restoring'
                           ELSE a.status END AS wanted,
                left(CASE WHEN q.quarantined_at IS NOT NULL THEN q.reason WHEN k.status = 'error'
                          THEN coalesce(nullif(k.message, ''), 'It should run and does not.') ELSE '' END, 500) AS message
           FROM active_strategies a
           LEFT JOIN bot_recovery q ON q.bot_id = a.bot_id
-          JOIN LATERAL (SELECT {STATUS} AS status, coalesce(nullif(d.message, ''), r.explanation) AS message
+          JOIN LATERAL (SELECT {STATUS} AS status, b.desired_status = 'running' AS is_wanted,
+                               coalesce(nullif(d.message, ''), r.explanation) AS message
                           FROM bots b {JOINS} WHERE b.id = a.bot_id) k ON true
          WHERE a.status <> 'stopping'),
     due AS MATERIALIZED (

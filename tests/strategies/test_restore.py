@@ -163,6 +163,7 @@ def test_what_was_stopped_on_purpose_stays_stopped_and_a_run_can_be_stopped_by_s
     assert crew.desk.stop("ETHUSDT").body["stopped"] is True
     crew.work_until(lambda: crew.run().status == "done")
     assert crew.outcomes() == {"BTCUSDT": "restored", "ETHUSDT": "stopped"}
+    crew.work_until(lambda: len(crew.desk.running()) == 1)  # what was stopped is taken down in its own time
     for _ in range(3):
         crew.desk.ahead += timedelta(minutes=2)
         crew.desk.poll()

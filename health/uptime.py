@@ -23,7 +23,7 @@ def bot_uptime(scope: Scope, bot_id: UUID, *, today: date, days: int) -> dict[st
     since = min(today - timedelta(days=days - 1), today - MONTH + timedelta(days=1))
     with scope.transaction():
         found = list(UptimeDay.objects.filter(bot_id=bot_id, day__gte=since, day__lte=today).order_by("-day"))
-    carried = {row.day: Carried(*(getattr(row, f"{name}_s") for name in NAMES)) for row in found}
+    carried = {row.day: carried_on(row) for row in found}
     shown = [
         {"day": row.day.isoformat(), **_figures(carried[row.day]), "counted_to": iso(row.counted_to)}
         for row in found
@@ -47,3 +47,8 @@ def _period(carried: Mapping[date, Carried], today: date, length: timedelta) -> 
 def _figures(carried: Carried) -> dict[str, Any]:
     seconds = {f"{name}_s": getattr(carried, name) for name in NAMES}
     return seconds | {"uptime_ratio": carried.uptime_ratio, "known_ratio": carried.known_ratio}
+
+
+def carried_on(row: UptimeDay) -> Carried:
+    """What a bot carried on one day."""
+    return Carried(*(getattr(row, f"{name}_s") for name in NAMES))

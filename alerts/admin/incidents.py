@@ -19,8 +19,9 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from alerts.admin.deliveries import DELIVERY_COLORS
-from alerts.models import Incident, IncidentBot, Snooze
+from alerts.models import Incident, IncidentBot
 from alerts.rules.words import DeliveryStatus, Severity
+from alerts.selectors import incident_bots, incident_history, incident_messages, snooze_of
 from alerts.services.incidents import acknowledge_incident, resolve_incident
 from alerts.services.silence import snooze_incident, wake_incident
 from clients.admin_audit import address_of
@@ -145,11 +146,7 @@ class IncidentAdmin(FactsAdmin):
     @display(description="bots")
     def touched_bots(self, incident: Incident) -> SafeString | str:
         """Those of an incident of many, each with a link; struck out once it is over for them."""
-        rows = list(
-            IncidentBot.objects.filter(incident=incident)
-            .select_related("bot__client")
-            .order_by("until_at", "bot__name")[: MOST_BOTS + 1]
-        )
+        rows = list(incident_bots(incident.pk)[: MOST_BOTS + 1])
         if not rows:
             return NOTHING
         items = format_html_join("", "<li>{}</li>", ((_touched(row),) for row in rows[:MOST_BOTS]))
@@ -158,7 +155,7 @@ class IncidentAdmin(FactsAdmin):
 
     @display(description="snoozed")
     def snoozed(self, incident: Incident) -> str:
-        row = Snooze.objects.filter(kind=incident.kind, key=incident.key, until_at__gt=timezone.now()).first()
+        row = snooze_of(kind=incident.kind, key=incident.key, now=timezone.now())
         if row is None:
             return NOTHING
         why = f": {row.reason}" if row.reason else ""
@@ -169,13 +166,16 @@ class IncidentAdmin(FactsAdmin):
         rows = format_html_join(
             "",
             '<tr><td class="bridge-when">{}</td><td>{}</td><td>{}</td><td class="bridge-why">{}</td><td>{}</td></tr>',
-            ((_exact(e.at), e.kind, severity_badge(e.severity), e.title, e.actor) for e in incident.events.all()),
+            (
+                (_exact(e.at), e.kind, severity_badge(e.severity), e.title, e.actor)
+                for e in incident_history(incident.pk)
+            ),
         )
         return _lines(rows) if rows else NOTHING
 
     @display(description="who was told")
     def messages(self, incident: Incident) -> SafeString | str:
-        found = incident.deliveries.select_related("channel").order_by("created_at")[:50]
+        found = incident_messages(incident.pk)[:50]
         rows = format_html_join(
             "",
             '<tr><td class="bridge-when">{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>',

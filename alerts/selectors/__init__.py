@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from alerts.selectors.incidents import (
-    held_messages,
     incident_bots,
     incident_history,
     incident_messages,
@@ -13,7 +12,6 @@ from alerts.selectors.incidents import (
 )
 
 __all__ = [
-    "held_messages",
     "incident_bots",
     "incident_history",
     "incident_messages",

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 
 from alerts.models import AlertDelivery, Incident, IncidentBot, IncidentEvent, Snooze
-from alerts.rules.words import DeliveryStatus, Severity
+from alerts.rules.words import Severity
 
 _WORST_FIRST = Case(
     *(When(severity=word, then=Value(rank)) for rank, word in enumerate(reversed(Severity))),
@@ -54,8 +54,3 @@ def incident_messages(incident_id: UUID) -> QuerySet[AlertDelivery]:
 def snooze_of(*, kind: str, key: str, now: datetime) -> Snooze | None:
     """The snooze that keeps messages about this back now, or None."""
     return Snooze.objects.filter(kind=kind, key=key, until_at__gt=now).first()
-
-
-def held_messages() -> QuerySet[AlertDelivery]:
-    """Messages that a silence keeps back now, the next that is looked at first."""
-    return AlertDelivery.objects.filter(status=DeliveryStatus.WAITING, held_at__isnull=False).order_by("due_at", "id")

@@ -6,23 +6,26 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.db.models import Q
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 
 from alerts.admin import severity_badge
 from alerts.models import Incident
+from alerts.selectors import incidents_of_bot
 from bots.models import Bot
 from clients.admin_base import NOTHING, ago, badge
 from ground.scope import Scope
 from health.admin.badges import health_badge
 from health.admin.facts import PING_COLORS
 from health.models import BotCadence, HealthTransition, HeartbeatLog, HeartbeatPlan, UptimeDay
+from health.rules.uptime import total
 from health.rules.words import PingKind, span
 from health.selectors import bot_health
+from health.uptime import carried_on
 
 DAYS = 30
 SHOWN = 12
+MOST_INCIDENTS = 6
 PARTS = (
     ("healthy_s", "green", "healthy"), ("stale_s", "yellow", "stale"), ("stopped_s", "red", "stopped"),
     ("error_s", "orange", "error"), ("unknown_s", "grey", "unknown"), ("planned_s", "none", "stopped on purpose"),
@@ -47,7 +50,7 @@ def health_page(scope: Scope, bot: Bot, *, now: datetime) -> dict[str, Any]:
         "uptime": [(name, _ratio(days, today=now.date(), back=back)) for name, back in _SPANS],
         "transitions": [_transition(row) for row in HealthTransition.objects.filter(bot=bot)[:SHOWN]],
         "heartbeats": [_heartbeat(row) for row in HeartbeatLog.objects.filter(bot=bot).defer("body")[:SHOWN]],
-        "incidents": [_incident(row) for row in _incidents(bot)],
+        "incidents": [_incident(row) for row in incidents_of_bot(bot.pk)[:MOST_INCIDENTS]],
         "links": [
             (title, f"{reverse(f'admin:health_{name}_changelist')}?q={bot.name}") for title, name in _LISTS
         ],
@@ -90,10 +93,9 @@ def _bars(days: Sequence[UptimeDay], *, today: date) -> list[dict[str, Any]]:
 
 def _ratio(days: Sequence[UptimeDay], *, today: date, back: int) -> str:
     """How much of the time in which it should have run, and could be told, it was alive."""
-    rows = [row for row in days if row.day > today - timedelta(days=back)]
-    alive = sum(row.healthy_s + row.stale_s for row in rows)
-    counted = alive + sum(row.stopped_s + row.error_s for row in rows)
-    return f"{100 * alive / counted:.2f} %" if counted else NOTHING
+    since = today - timedelta(days=back)
+    ratio = total(carried_on(row) for row in days if row.day > since).uptime_ratio
+    return NOTHING if ratio is None else f"{100 * ratio:.2f} %"
 
 
 def _transition(row: HealthTransition) -> dict[str, Any]:
@@ -117,12 +119,6 @@ def _heartbeat(row: HeartbeatLog) -> dict[str, Any]:
         "took": took,
         "link": reverse("admin:health_heartbeatlog_change", args=[row.pk]),
     }
-
-
-def _incidents(bot: Bot) -> list[Incident]:
-    """The newest that are about the bot alone, and those of many that touch it."""
-    mine = Q(bot=bot) | Q(touched__bot=bot)
-    return list(Incident.objects.filter(mine).distinct().order_by("-opened_at", "-id")[:6])
 
 
 def _incident(row: Incident) -> dict[str, Any]:

@@ -143,19 +143,19 @@ class UptimeDayAdmin(FactsAdmin):
 
     @display(description="alive")
     def up(self, row: UptimeDay) -> str:
-        return _hours(row.healthy_s + row.stale_s)
+        return _length(row.healthy_s + row.stale_s)
 
     @display(description="stopped or refused")
     def down(self, row: UptimeDay) -> str:
-        return _hours(row.stopped_s + row.error_s)
+        return _length(row.stopped_s + row.error_s)
 
     @display(description="could not be told")
     def not_known(self, row: UptimeDay) -> str:
-        return _hours(row.unknown_s)
+        return _length(row.unknown_s)
 
     @display(description="stopped on purpose")
     def on_purpose(self, row: UptimeDay) -> str:
-        return _hours(row.planned_s)
+        return _length(row.planned_s)
 
 
 @admin.register(HeartbeatLog)
@@ -287,5 +287,5 @@ class TradeGapAdmin(FactsAdmin):
         return badge("closed", "green") if row.closed_at else badge("to be read", "blue")
 
 
-def _hours(seconds: int) -> str:
-    return NOTHING if not seconds else f"{seconds / 3600:.1f} h"
+def _length(seconds: int) -> str:
+    return span(timedelta(seconds=seconds)) if seconds else NOTHING

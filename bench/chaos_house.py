@@ -26,7 +26,7 @@ from bridge_project.up.postgres import ADMINISTRATOR, DATABASE
 from bridge_project.up.processes import PidFile
 
 WORD = "chaos"
-START_PATIENCE_S = 120
+START_PATIENCE_S = 420  # its migrations, on a machine that others use too
 EXCHANGES = ("binance", "kucoin")
 
 

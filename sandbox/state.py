@@ -51,6 +51,7 @@ def save(world: World, path: Path) -> None:
         "library": hummingbot.library.to_json(),
         "runs": [run.to_json() for run in hummingbot.runs.rows.values()],
         "snapshots": list(hummingbot.snapshots.rows),
+        "journal": list(hummingbot.journal.rows),
         "bots": [_bot_json(bot) for bot in hummingbot.bots.values()],
         # What was done to a bot is part of it; faults of systems end with the process.
         "bot_faults": [fault.to_json() for fault in world.faults.active if fault.target.startswith("bot:")],
@@ -115,6 +116,7 @@ def load(world: World, path: Path) -> None:
     hummingbot.library.load(data["library"])
     hummingbot.runs.load(data["runs"])
     hummingbot.snapshots.rows.extend(data["snapshots"])
+    hummingbot.journal.load(data.get("journal", []))  # older files have none
     for fields in data["bots"]:
         traders = [_trader(world, row) for row in fields.pop("traders")]
         hummingbot.bots[fields["name"]] = Bot(**fields, traders=traders)

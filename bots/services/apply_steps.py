@@ -243,7 +243,8 @@ def _settle(work: Work, clock: Clock, **changes: object) -> None:
         settled = change(work.lease, only=(*_WANTED, *_UP), message="", due_at=clock(), **changes)
         restarts = bot.desired_status == DesiredStatus.RUNNING and bot.retired_at is None
         if settled and restarts and row.status == DeploymentStatus.STOPPING and open_one(bot.id) is None:
-            open_deployment(bot, requested_by=bot.desired_by, now=clock())
+            with RECONCILER.transaction(reason="what ran before it is down, and it is wanted running"):
+                open_deployment(bot, requested_by=bot.desired_by, now=clock())
             on_commit(nudge_workers)
 
 

@@ -24,8 +24,11 @@ RECONCILER = system_scope("reconciler")
 
 @dataclass(frozen=True, slots=True)
 class Lease:
+    """``step`` is what its holder does just now: the audit shows it beside each change."""
+
     deployment_id: UUID
     token: UUID
+    step: str = ""
 
 
 def open_deployment(bot: Bot, *, requested_by: str, now: datetime) -> BotDeployment:
@@ -71,7 +74,7 @@ def release(lease: Lease) -> None:
 
 def change(lease: Lease, *, only: tuple[DeploymentStatus, ...], **changes: Any) -> bool:
     """Change the row if the lease is still held and the status still one of ``only``. Joins an open transaction."""
-    with RECONCILER.transaction():
+    with RECONCILER.transaction(reason=lease.step):
         return bool(_held(lease).filter(status__in=only).update(**changes))
 
 

@@ -142,19 +142,21 @@ def _take_up_strays(sighting: Sighting, *, now: datetime) -> None:
         if is_open or has_newer:
             name = max(name for name, asked in requested.items() if asked == row.requested_name)
             changes = {"status": DeploymentStatus.RETIRING, "instance_name": name}
-        BotDeployment.objects.filter(id=row.id, status=DeploymentStatus.FAILED).update(
-            due_at=now, ended_at=None, message="It turned up after it was given up.", **changes
-        )
+        with POLLER.transaction(reason="it turned up after it was given up"):
+            BotDeployment.objects.filter(id=row.id, status=DeploymentStatus.FAILED).update(
+                due_at=now, ended_at=None, message="It turned up after it was given up.", **changes
+            )
 
 
 def _retire_those_that_rose(sighting: Sighting, *, now: datetime) -> None:
     """A container that had ended, or was in no list, and runs again (its host was started again) must not trade beside
     the deployment that followed it: it is taken down."""
     ours = [name for name in sighting.active or () if requested_by_us(name)]
-    BotDeployment.objects.filter(instance_name__in=ours, status=DeploymentStatus.ENDED).update(
-        status=DeploymentStatus.RETIRING, ended_at=None, stop_sent_at=None, archive_sent_at=None, attempts=0,
-        due_at=now, message="Its container runs again after it had ended.",
-    )  # fmt: skip
+    with POLLER.transaction(reason="its container runs again after it had ended"):
+        BotDeployment.objects.filter(instance_name__in=ours, status=DeploymentStatus.ENDED).update(
+            status=DeploymentStatus.RETIRING, ended_at=None, stop_sent_at=None, archive_sent_at=None, attempts=0,
+            due_at=now, message="Its container runs again after it had ended.",
+        )  # fmt: skip
 
 
 def _record_failure(sentence: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -105,8 +105,10 @@ def _run(lease: Lease, looker: Looker, clock: Clock, may_send_secrets: bool, wat
 
 
 def _apply(step: Step, work: Work, gateway: HummingbotGateway, clock: Clock, may_send_secrets: bool) -> Outcome:
+    # The three steps before a deployment is known to be sent belong together, and are told as the last of them.
+    told = Step.DEPLOY if step == Step.SYNC_CREDENTIALS else step
+    work = replace(work, lease=replace(work.lease, step=str(told)))
     if step == Step.SYNC_CREDENTIALS:
-        # The three steps before a deployment is known to be sent belong together: nothing of them is stored as done.
         return apply_steps.prepare_and_deploy(work, gateway, clock, may_send_secrets=may_send_secrets)
     return apply_steps.APPLY[step](work, gateway, clock)
 

@@ -86,6 +86,12 @@ def put_bot(world: World, call: Call) -> Reply:
     return Reply(views.trader(seeding.put_external(world, body(call))), status=201)
 
 
+@ROUTES.on("GET", "/journal")
+def journal(world: World, call: Call) -> Reply:
+    """When each deployed bot's strategy began and ended to run, and Hummingbot's own log of deploys."""
+    return Reply({"moves": list(world.hummingbot.journal.rows), "runs": views.runs(world)})
+
+
 @ROUTES.on("PATCH", "/bots/{name}")
 def change_bot(world: World, call: Call) -> Reply:
     """Another cadence for every trader of a bot, external or deployed."""

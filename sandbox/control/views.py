@@ -30,7 +30,7 @@ def state(world: World) -> dict[str, Any]:
         "hummingbot": {
             "accounts": {name: list(held) for name, held in world.hummingbot.library.credentials.items()},
             "listed": list(world.hummingbot.cache.active),
-            "runs": [run.to_json() for run in world.hummingbot.runs.rows.values()],
+            "runs": runs(world),
         },
         "faults": [fault.to_json() for fault in world.faults.active],
         "lives": [life.to_json() for life in world.lives.all],
@@ -43,6 +43,10 @@ def bots(world: World) -> dict[str, Any]:
         "external": [trader(item) for item in world.externals.values()],
         "hummingbot": [container(bot) for bot in world.hummingbot.bots.values()],
     }
+
+
+def runs(world: World) -> list[dict[str, Any]]:
+    return [run.to_json() for run in world.hummingbot.runs.rows.values()]
 
 
 def trader(item: Trader) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class Bot:
         """The container exits; open orders stay on the exchange, as after a crash."""
         self.container = "exited"
         self.boots_at_s = None
-        self.strategy_running = False
+        self._note(world, is_running=False)
 
     def boot(self, world: World) -> None:
         """The strategy begins by itself once the process is up."""
@@ -72,7 +72,7 @@ class Bot:
         """False when it was running already, which nobody who asked over the API ever learns."""
         if self.strategy_running:
             return False
-        self.strategy_running = True
+        self._note(world, is_running=True)
         for trader in self.traders:
             trader.schedule(world.rng, world.clock.world())
             trader.requote(world)
@@ -81,11 +81,16 @@ class Bot:
     def stop_strategy(self, world: World, *, cancel_orders: bool = True) -> bool:
         if not self.strategy_running:
             return False
-        self.strategy_running = False
+        self._note(world, is_running=False)
         for trader in self.traders:
             if cancel_orders:
                 trader.cancel(world)
         return True
+
+    def _note(self, world: World, *, is_running: bool) -> None:
+        if is_running != self.strategy_running:
+            world.hummingbot.journal.note(self.name, at_ms=world.clock.wall_ms(), is_running=is_running)
+        self.strategy_running = is_running
 
     def reports(self) -> dict[str, Any]:
         """By controller. One that has no way to trade (no credentials, no such market) reports nothing."""

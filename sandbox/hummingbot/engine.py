@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox.hummingbot.archive import Archive
 from sandbox.hummingbot.bot import HEARTBEAT_S, REPORT_S, Bot
 from sandbox.hummingbot.cache import Cache
+from sandbox.hummingbot.journal import Journal
 from sandbox.hummingbot.library import Library
 from sandbox.hummingbot.performance import Snapshots
 from sandbox.hummingbot.runs import Runs
@@ -31,6 +32,7 @@ class Hummingbot:
         self.library = Library()
         self.cache = Cache()
         self.runs = Runs()
+        self.journal = Journal()
         self.snapshots = Snapshots()
         self.archive = Archive(self)
         self._discovered_s = float("-inf")

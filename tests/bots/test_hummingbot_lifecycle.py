@@ -21,6 +21,7 @@ from bots.services.reconcile_bots import reconcile_due
 from bots.services.start_bot import start_bot
 from bots.services.stop_bot import stop_bot
 from bots.services.sync_credentials import erase_retired_credentials, sync_credentials
+from clients.models import AuditEntry
 from clients.services.manage_accounts import remove_connector
 from ground.errors import Conflict
 from sandbox.testing import Sandbox, start
@@ -213,6 +214,27 @@ def test_stop_is_confirmed_and_its_container_retired(keyed: Desk) -> None:
     assert set(keyed.sandbox.containers().values()) <= {"none", "exited"}
     assert keyed.start() == "started", "each start is a new deployment"
     assert keyed.deployment().sequence == 2
+
+
+def test_each_step_of_a_deployment_stands_in_the_audit_with_who_took_it_and_what_it_came_to(keyed: Desk) -> None:
+    keyed.sandbox.fault("hummingbot", "lost_answer", path=DEPLOY, count=1)
+    keyed.start()
+    keyed.work_until(lambda: keyed.status() == "running")
+    keyed.stop(wait=False)
+    keyed.work_until(lambda: keyed.deployment().status == "ended")
+    rows = AuditEntry.objects.filter(table_name="bot_deployments", row_id=str(keyed.deployment().id)).order_by("id")
+    steps = [(row.actor, row.reason, status) for row in rows if (status := (row.after or {}).get("status"))]
+    assert steps == [
+        (OPERATOR.actor, "start", "wanted"),
+        ("system:reconciler", "deploy", "sending"),
+        ("system:reconciler", "deploy", "unknown_outcome"),
+        ("system:reconciler", "look_up", "live"),
+        ("system:reconciler", "send_stop", "stopping"),
+        ("system:reconciler", "retire", "retiring"),
+        ("system:reconciler", "end", "ended"),
+    ]
+    assert {row.reason for row in rows} >= {"confirm", "send_archive"}
+    assert all(row.actor and row.reason and not {"lease_token", "due_at"} & set(row.before or ()) for row in rows)
 
 
 def test_start_with_hummingbot_away_keeps_the_wish_and_goes_on_when_it_is_back(keyed: Desk) -> None:

@@ -65,7 +65,8 @@ def test_the_tapes_totals_are_the_sums_of_its_trades(sandbox: Sandbox) -> None:
     sandbox.add_key("kucoin", "key", "secret")
     sandbox.add_bot("sums", **SHARP, mean_interval_s=5, order_amount="12.3")
     pass_time(sandbox, 400)
-    rows, [total] = trades(sandbox, "sums"), sandbox.tape(bot="sums")["totals"]
+    tape = sandbox.tape(bot="sums")
+    rows, [total] = tape["trades"], tape["totals"]
 
     def sum_of(name: str, side: str | None = None) -> Decimal:
         return sum((Decimal(row[name]) for row in rows if side in (None, row["side"])), Decimal(0))
@@ -100,12 +101,16 @@ def test_a_restart_keeps_containers_accounts_and_the_tape(tmp_path: Path) -> Non
         sandbox.fault("bot:dead-1", "dead")
         sandbox.advance(1)
         before = sandbox.tape(), sandbox.containers(), sandbox.state()["hummingbot"]["accounts"]
+        moves = sandbox.control("GET", "/journal")["moves"]
+        told = {(move["name"], move["is_running"]) for move in moves}
+        assert told == {("alive-1", True), ("dead-1", True), ("dead-1", False)}
     assert file.stat().st_mode & 0o777 == 0o600
     with start(speed=0.001, state_file=file) as sandbox:
         tape = sandbox.tape()
         assert tape["trades"] == before[0]["trades"]
         assert tape["totals"] == before[0]["totals"]
         assert (sandbox.containers(), sandbox.state()["hummingbot"]["accounts"]) == before[1:]
+        assert sandbox.control("GET", "/journal")["moves"] == moves
         pass_time(sandbox, 300)
         assert len(trades(sandbox, "outside")) > len([t for t in before[0]["trades"] if t["bot"] == "outside"])
         assert sandbox.hummingbot("GET", "/bot-orchestration/alive-1/status").json()["data"]["status"] == "running"

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from structlog import get_logger
+
 from bots.selectors import JOINS, STATUS, base_params
-from ground.sql import run
+from ground.sql import fetch_all, run
 from strategies.services.close_strategies import KEEPER, close_ended
+
+log = get_logger(__name__)
 
 # Each statement locks only what it changes, and leaves out what a start or a stop holds: the next look finds it.
 _LOCKED = "ORDER BY s.id FOR NO KEY UPDATE OF s SKIP LOCKED"
@@ -32,6 +36,13 @@ _LAST_ACTIVE = f"""
          WHERE x.at >= s.started_at AND (s.last_active IS NULL OR x.at > s.last_active) {_LOCKED})
     UPDATE active_strategies s SET last_active = due.at FROM due WHERE s.id = due.id
 """  # noqa: S608 - made of constants
+# Whether a restore run says of a strategy that is seen running again that it was restored: said already, or to be said.
+_SAID_BY_A_RUN = """
+    EXISTS (SELECT 1 FROM strategy_restores n LEFT JOIN strategy_restore_steps t ON t.run_id = n.id AND t.bot_id = s.bot_id
+             WHERE NOT n.is_dry_run
+               AND (n.status = 'planned' OR n.status = 'running' AND t.outcome IN ('pending', 'released')
+                    OR t.outcome = 'restored' AND t.settled_at >= s.status_at))
+"""
 _STATUSES = f"""
     WITH x AS MATERIALIZED (
         SELECT a.id, CASE WHEN q.quarantined_at IS NOT NULL THEN 'quarantined'
@@ -47,10 +58,12 @@ _STATUSES = f"""
                           FROM bots b {JOINS} WHERE b.id = a.bot_id) k ON true
          WHERE a.status <> 'stopping'),
     due AS MATERIALIZED (
-        SELECT s.id, x.wanted, x.message FROM active_strategies s JOIN x ON x.id = s.id
+        SELECT s.id, x.wanted, x.message, x.wanted = 'active' AND NOT {_SAID_BY_A_RUN} AS is_news
+          FROM active_strategies s JOIN x ON x.id = s.id
          WHERE x.wanted <> s.status AND s.status <> 'stopping' {_LOCKED})
     UPDATE active_strategies s SET status = due.wanted, status_at = %(now)s, message = due.message
       FROM due WHERE s.id = due.id
+    RETURNING s.bot_id, s.symbol_shown, s.strategy_type, due.is_news
 """  # noqa: S608 - made of constants
 
 
@@ -58,5 +71,10 @@ def follow_bots(*, now: datetime) -> int:
     """Statuses, last activity and ends of all strategies as their bots have them; returns how many rows changed."""
     with KEEPER.transaction(reason="as its bot does"):
         params = base_params(KEEPER) | {"now": now}
-        changed = run(_STOPPED_AS_BOTS, params) + run(_STATUSES, params) + run(_LAST_ACTIVE, params)
+        stopped = run(_STOPPED_AS_BOTS, params)
+        moved = fetch_all(_STATUSES, params)
+        changed = stopped + len(moved) + run(_LAST_ACTIVE, params)
+    for bot_id, symbol_shown, strategy_type, is_news in moved:
+        if is_news:
+            log.info(f"Restored strategy: {symbol_shown} ({strategy_type})", bot=str(bot_id))
     return changed + close_ended(now=now)

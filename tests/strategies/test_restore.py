@@ -357,3 +357,31 @@ def test_several_that_go_down_at_once_come_back_in_turn_unless_somebody_ends_tha
         stop_restore(scope=OPERATOR, run_id=crew.run().id, now=crew.desk.clock())
     crew.work_until(lambda: len(crew.desk.running()) == 2)
     assert RestoreRun.objects.count() == 1, "what somebody ended does not begin again"
+
+
+def test_one_that_comes_back_without_a_run_says_once_that_it_was_restored(crew: Crew) -> None:
+    restored = "Restored strategy: BTCUSDT (spread)"
+    crew.start("BTCUSDT")
+    crew.desk.follow()
+    assert events(crew).count(restored) == 0, "it was started, not restored"
+
+    def follow(_: int) -> None:
+        try:
+            crew.desk.follow()
+        finally:
+            connections.close_all()
+
+    def is_active() -> bool:
+        crew.desk.work(later_s=2)
+        crew.desk.poll()
+        keep_bots_running(now=crew.desk.clock())
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(follow, range(4)))
+        return bool(ActiveStrategy.objects.get().status == "active")
+
+    for times in (1, 2):
+        crew.kill("BTCUSDT")
+        crew.work_until(lambda: ActiveStrategy.objects.get().status == "restoring")
+        crew.desk.sandbox.wait_until(is_active, timeout_s=60)
+        assert events(crew).count(restored) == times
+    assert not RestoreRun.objects.exists() and crew.desk.deploys() == 3

@@ -9,10 +9,11 @@ from django.utils import timezone
 
 @shared_task(name="strategies.follow_bots")
 def follow_bots() -> int:
-    """Bring the strategies' rows up to what their bots do; how many changed."""
+    """Bring the strategies' rows up to what their bots do and are configured with; how many changed."""
     from strategies.services.follow_bots import follow_bots as follow
+    from strategies.services.follow_configs import follow_configs
 
-    return follow(now=timezone.now())
+    return follow(now=timezone.now()) + follow_configs(now=timezone.now())
 
 
 @shared_task(name="strategies.settle_history")

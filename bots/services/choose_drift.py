@@ -56,7 +56,7 @@ def adopt_theirs(*, scope: Scope, drift_id: UUID, now: datetime, reason: str = "
             _want(scope, bot, is_running=runs, now=now, reason=reason)
             sentence = f"The bot is wanted {'running' if runs else 'stopped'}."
         else:
-            sentence = _adopt_config(scope, drift, bot)
+            sentence = _adopt_config(scope, drift, bot, reason)
         drift.resolution, drift.closed_at = Resolution.ADOPTED, now
         _choose(drift, scope, DriftStatus.CLOSED, now=now, reason=reason)
     return sentence
@@ -103,7 +103,7 @@ def _want(scope: Scope, bot: Bot, *, is_running: bool, now: datetime, reason: st
     return wish(scope=scope, bot_id=bot.id, now=now, reason=reason or "drift", wait=False)
 
 
-def _adopt_config(scope: Scope, drift: BotDrift, bot: Bot) -> str:
+def _adopt_config(scope: Scope, drift: BotDrift, bot: Bot, reason: str) -> str:
     key, template = drift.field.removeprefix(CONFIG_FIELD), find_template(bot.strategy)
     theirs = json.loads(drift.theirs, cls=ExactJSONDecoder) if drift.theirs else None
     found = adopted(mapping=template.mapping, key=key, theirs=theirs) if template and drift.theirs else None
@@ -113,7 +113,8 @@ def _adopt_config(scope: Scope, drift: BotDrift, bot: Bot) -> str:
             "or change the template.",
             code="cannot_adopt",
         )
-    update_bot(scope=scope, bot_id=bot.id, changes={"config": {**bot.config, **found}})
+    changes, why = {"config": {**bot.config, **found}}, f"{key} adopted from Hummingbot"
+    update_bot(scope=scope, bot_id=bot.id, changes=changes, reason=f"{why}: {reason}" if reason else why)
     for deployment in BotDeployment.objects.filter(bot_id=bot.id, status="live"):
         deployment.config = {**deployment.config, **found}
         deployment.save(update_fields=["config"])

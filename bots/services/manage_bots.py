@@ -26,10 +26,10 @@ def create_bot(*, scope: Scope, **definition: Any) -> UUID:
     return define_bot(scope=scope, **definition).id
 
 
-def update_bot(*, scope: Scope, bot_id: UUID, changes: dict[str, Any]) -> None:
+def update_bot(*, scope: Scope, bot_id: UUID, changes: dict[str, Any], reason: str = "bot changed") -> None:
     """Change a definition. What decides where and how it runs changes only while it is at rest; a new config takes effect
     at the next start. Raises NotFound, Conflict, InvalidInput."""
-    with scope.transaction(reason="bot changed"):
+    with scope.transaction(reason=reason):
         bot = lock_bot(scope, bot_id)
         _check_at_rest(scope, bot, changes)
         kind = changes.get("runtime_kind", bot.runtime_kind)

@@ -11,10 +11,11 @@ from bots.rules.templates import validate_config
 from bots.services.manage_bots import find_template, lock_bot
 from bots.services.redeploy_bot import redeploy_bot
 from bots.services.start_bot import start_bot
+from bots.types import Template
 from ground.errors import Conflict, Forbidden, InvalidInput, NotFound
 from ground.scope import Scope
 from strategies.models import ActiveStrategy, StrategyVersion
-from strategies.rules.configs import with_interval
+from strategies.rules.configs import from_bot, with_interval
 from strategies.rules.markets import check_interval
 from strategies.rules.words import StrategyStatus
 
@@ -54,6 +55,7 @@ def change_strategy(
         full = with_interval(template, config, interval)
         validate_config(template, full)
         bot = lock_bot(scope, strategy.bot_id)
+        _check_followed(strategy, bot, template)
         version = keep_version(bot=bot, config=config, interval=interval, actor=scope.actor, note=note, now=now)
         if version == strategy.version:
             return version
@@ -93,6 +95,16 @@ def _check_changeable(strategy: ActiveStrategy, expected_version: int | None) ->
     if expected_version is not None and strategy.version != expected_version:
         raise Conflict(
             f"Somebody changed the strategy meanwhile: it has version {strategy.version} now.", code="strategy_changed"
+        )
+
+
+def _check_followed(strategy: ActiveStrategy, bot: Bot, template: Template) -> None:
+    """What somebody gave the bot itself gets its version first, so that no config is overwritten unseen."""
+    stands = strategy.config, strategy.interval
+    if from_bot(template, bot.config, config=stands[0], interval=stands[1]) != stands:
+        raise Conflict(
+            "The config of its bot was just changed, and becomes a version in a moment; look at it, then try again.",
+            code="strategy_changed",
         )
 
 

@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.api import say
-from bench.chaos_checks import Calm, Watch, audit_faults, await_calm, bot_states, running
-from bench.chaos_house import House, sleep_until
-from bench.chaos_plan import Action, draw
+from bench.chaos_audit import Told, audit_faults, tell_all
+from bench.chaos_books import Books, read_books
+from bench.chaos_checks import Calm, Watch, await_calm, bot_states, running
+from bench.chaos_house import START_PATIENCE_S, House, sleep_until
+from bench.chaos_plan import Action, draw, told
 from bench.chaos_wishes import Target, Wishes, plant
 
 
@@ -32,7 +34,8 @@ class Size:
     still_s: float
 
 
-FULL, QUICK = Size(6, 6, 10, 2.5, 420, 30), Size(3, 3, 0.75, 2, 240, 8)
+FULL, QUICK = Size(6, 6, 10, 2.5, 600, 30), Size(3, 3, 0.75, 2, 400, 8)
+HUNT_S = 60
 
 
 def run(*, quick: bool, only: str = "", seed: int = 1, minutes: float = 0) -> dict[str, Any]:
@@ -42,6 +45,7 @@ def run(*, quick: bool, only: str = "", seed: int = 1, minutes: float = 0) -> di
     actions = [one for one in draw(seed=seed, seconds=seconds, every_s=size.every_s) if _fits(one, only)]
     signal.signal(signal.SIGTERM, _leave)
     say(f"seed {seed}: {len(actions)} actions in {seconds:g} s on {size.bots} bots and {size.strategies} strategies")
+    say(f"the plan, with each kind's weight: {told(actions)}")
     with House() as house:
         targets = plant(house, bots=size.bots, strategies=size.strategies)
         say("all of them are wanted running")
@@ -57,10 +61,19 @@ def run(*, quick: bool, only: str = "", seed: int = 1, minutes: float = 0) -> di
         calm = await_calm(house, targets, wishes, patience_s=size.patience_s, still_s=size.still_s)
         wishes.end()
         watch.end()
-        result = report(house, targets, calm, watch, chaos.done)
+        books, audited = read_books(house, watch.revived), audit_faults(house, targets)
+        result = report(house, targets, calm, watch, books, audited, chaos.done)
         if result["failed"]:
-            say(f"the last words of its log:\n{house.last_words()}")
+            _tell_of_the_failed(house, targets, "\n".join(result["failed"]))
     return result | {"load": {"seed": seed, "seconds": seconds, "bots": size.bots, "strategies": size.strategies}}
+
+
+def _tell_of_the_failed(house: House, targets: list[Target], faults: str) -> None:
+    for target in targets:
+        if target.bot_id in faults or target.bot_id.replace("-", "") in faults or target.name in faults:
+            lines = tell_all(house, target.bot_id)[-200:] + [str(wish) for wish in target.wishes]
+            say(f"all that is known of {target.name} ({target.bot_id}):\n" + "\n".join(lines))
+    say(f"the last words of its log:\n{house.last_words()}")
 
 
 def _leave(number: int, frame: object) -> None:
@@ -72,14 +85,17 @@ def _fits(action: Action, only: str) -> bool:
     return not only or action.kind in ("start", "stop", only)
 
 
-def report(house: House, targets: list[Target], calm: Calm, watch: Watch, done: Counter[str]) -> dict[str, Any]:
-    unexplained, moves = audit_faults(house, targets)
+def report(
+    house: House, targets: list[Target], calm: Calm, watch: Watch, books: Books, audited: Told, done: Counter[str]
+) -> dict[str, Any]:
     twice = [f"{names} ran together in {times} looks" for names, times in watch.twice.items()]
-    failed = {"state": calm.faults, "audit": unexplained, "twice": twice}
+    failed = {"state": calm.faults, "once": twice + books.faults, "audit": audited.faults}
     for name, faults in failed.items():
         say(f"{'MISSES' if faults else 'holds':6} {name}")
         for fault in faults:
             say(f"       {fault}")
+    for pardoned in books.pardoned:
+        say(f"       chaos itself brought it back: {pardoned}")
     states = bot_states(house, targets).values()
     wished = [wish for target in targets for wish in target.wishes]
     say(f"calm after {calm.took_s} s; {len(wished)} wishes, {sum(not wish.is_sure for wish in wished)} of them not "
@@ -87,11 +103,12 @@ def report(house: House, targets: list[Target], calm: Calm, watch: Watch, done: 
     return {
         "bench": "chaos", "ratios": {}, "failed": [fault for faults in failed.values() for fault in faults],
         "figures": {
-            "calm_s": calm.took_s, "done": dict(done), "wishes": len(wished), "wishes_in_audit": moves,
-            "wishes_unanswered": sum(wish.status is None for wish in wished), "looks": watch.looks,
+            "calm_s": calm.took_s, "done": dict(done), "wishes": len(wished), "looks": watch.looks,
+            "wishes_unanswered": sum(wish.status is None for wish in wished),
             "wanted": sum(state.is_wanted for state in states), "quarantined": len(calm.freed),
-            "deployments": sum(state.deployments for state in states),
-        },
+            "containers_made": books.containers, "times_a_strategy_ran": books.times_run,
+            "brought_back_by_chaos": len(books.pardoned),
+        } | audited.figures,
     }  # fmt: skip
 
 
@@ -101,6 +118,8 @@ class Chaos:
     def __init__(self, house: House, targets: list[Target], wishes: Wishes, watch: Watch) -> None:
         self.house, self.targets, self.wishes, self.watch = house, targets, wishes, watch
         self.done: Counter[str] = Counter()
+        self.is_over = threading.Event()
+        self._starting = threading.Lock()
         self._menders: list[threading.Thread] = []
 
     def do(self, actions: list[Action]) -> None:
@@ -110,8 +129,9 @@ class Chaos:
             told = getattr(self, f"_{action.kind}")(action)
             self.done[str(action)] += 1
             say(f"{time.monotonic() - began:6.1f} s  {action}: {told}")
+        self.is_over.set()
         for mender in self._menders:
-            mender.join(150)
+            mender.join(START_PATIENCE_S)
         self.house.control("DELETE", "/faults?target=hummingbot")
 
     def _later(self, action: Action, mend: Any) -> None:
@@ -140,10 +160,19 @@ class Chaos:
 
     def _everything(self, action: Action) -> str:
         """Only the sandbox lives on; bin/up is started again as somebody would who notices."""
-        with self.house.lock:
-            self.house.kill_everything()
+        if not self._starting.acquire(blocking=False):
+            return "bin/up is just being started again"
+        self.house.kill_everything()
+        starter = threading.Thread(target=self._start_up, daemon=True)
+        starter.start()
+        self._menders.append(starter)
+        return "bin/up with all that it ran; it is started again"
+
+    def _start_up(self) -> None:
+        try:
             self.house.start_up()
-        return "bin/up with all that it ran; started again"
+        finally:
+            self._starting.release()
 
     # -- Hummingbot ---------------------------------------------------------------------------------------------------
     def _hummingbot_dies(self, action: Action) -> str:
@@ -164,6 +193,12 @@ class Chaos:
     def _api_restart(self, action: Action) -> str:
         return self._fault("hummingbot", "api_restart")
 
+    def _lost_deploy(self, action: Action) -> str:
+        return self._fault("hummingbot", "lost_answer", path="/deploy-v2", count=1)
+
+    def _lost_stop(self, action: Action) -> str:
+        return self._fault("hummingbot", "lost_answer", path="/bot-orchestration/stop", count=2)
+
     def _lost_answer(self, action: Action) -> str:
         return self._fault("hummingbot", "lost_answer", method="POST", count=2)
 
@@ -178,20 +213,49 @@ class Chaos:
         return self._strike("vanished", action)
 
     def _strike(self, fault: str, action: Action) -> str:
-        names = sorted(name for found in running(self.house.containers() or []).values() for name in found)
+        names = sorted(name for found in self._up().values() for name in found)
         if not names:
             return "nothing runs"
         name = names[int(action.which * len(names))]
         return f"{name} {self._fault(f'bot:{name}', fault)}"
 
+    def _again(self, action: Action) -> str:
+        bots = sorted(self._up())
+        if not bots:
+            return "nothing runs"
+        bot = bots[int(action.which * len(bots))]
+        hunter = threading.Thread(target=self._hunt, args=(bot, action.times), daemon=True)
+        hunter.start()
+        self._menders.append(hunter)
+        return f"{bot}, {action.times} times"
+
+    def _hunt(self, bot: str, times: int) -> None:
+        """Each container of this bot ends or is removed as soon as it is up; given up when none comes for long."""
+        for number in range(times):
+            until = time.monotonic() + HUNT_S
+            while not (names := self._up().get(bot)):
+                if time.monotonic() > until or self.is_over.is_set():
+                    return
+                time.sleep(0.5)
+            self._fault(f"bot:{names[0]}", "vanished" if number % 2 else "dead")
+
+    def _all_dead(self, action: Action) -> str:
+        names = [name for found in self._up().values() for name in found]
+        for name in names:
+            self._fault(f"bot:{name}", "dead")
+        return f"{len(names)} containers"
+
+    def _up(self) -> dict[str, list[str]]:
+        return running(self.house.containers() or [])
+
     def _revive(self, action: Action) -> str:
-        """A container that had died is there again, as after a reboot of its host."""
+        """A container that had ended is there again, as after a reboot of its host."""
         active = (self.house.control("GET", "/faults") or {}).get("active", [])
         names = sorted(one["target"].removeprefix("bot:") for one in active if one["name"] == "dead")
         if not names:
             return "none is dead"
         name = names[int(action.which * len(names))]
-        self.watch.revived.add(name)
+        self.watch.revived.append((name, int(time.time() * 1000)))
         return f"{name} {self._fault(f'bot:{name}', 'dead', on=False)}"
 
     def _fault(self, target: str, fault: str, **more: Any) -> str:

@@ -1,4 +1,4 @@
-"""After the chaos: what runs in the sandbox's Hummingbot beside what is wanted, and whether the audit explains it."""
+"""During and after the chaos: what runs in the sandbox's Hummingbot beside what is wanted, and what the product says."""
 
 from __future__ import annotations
 
@@ -9,27 +9,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
+import requests
 
 from bench.chaos_house import House
-from bench.chaos_wishes import Target, Wishes
+from bench.chaos_wishes import ACCOUNT, Target, Wishes
 from bots.rules.names import requested_by_us
 
 _STATE = """
     SELECT b.id::text, b.desired_status = 'running', y.quarantined_at IS NOT NULL, coalesce(y.reason, ''), a.status,
-           (SELECT count(*) FROM bot_deployments d WHERE d.bot_id = b.id)
+           ARRAY(SELECT d.sequence || ' ' || d.status || CASE WHEN d.confirmed_at IS NULL THEN '' ELSE ' confirmed' END
+                        || ' ' || d.instance_name
+                   FROM bot_deployments d WHERE d.bot_id = b.id AND d.status NOT IN ('ended', 'failed')
+                  ORDER BY d.sequence)
       FROM bots b LEFT JOIN bot_recovery y ON y.bot_id = b.id LEFT JOIN active_strategies a ON a.bot_id = b.id
      WHERE b.id = ANY(%s::uuid[])
-"""
-_MOVES = """
-    SELECT row_id, at, actor, reason, after ->> 'desired_status' = 'running' FROM audit_log
-     WHERE table_name = 'bots' AND row_id = ANY(%s) AND action = 'UPDATE' AND after ? 'desired_status' ORDER BY id
-"""
-_UNEXPLAINED = """
-    SELECT d.bot_id::text || ' #' || d.sequence, d.requested_by, d.status, d.message FROM bot_deployments d
-     WHERE d.bot_id = ANY(%(bots)s::uuid[]) AND (d.requested_by = '' OR (d.status = 'failed' AND d.message = '')
-        OR (d.requested_by = 'system:recovery' AND NOT EXISTS (
-            SELECT FROM audit_log l WHERE l.table_name = 'bot_recovery' AND l.row_id = d.bot_id::text
-               AND l.at <= d.created_at)))
 """
 
 
@@ -41,7 +34,7 @@ class BotState:
     is_quarantined: bool
     why: str
     strategy: str | None
-    deployments: int
+    alive: list[str]  # its deployments that are not over: number, status, instance
 
 
 def bot_states(house: House, targets: list[Target]) -> dict[str, BotState]:
@@ -50,22 +43,27 @@ def bot_states(house: House, targets: list[Target]) -> dict[str, BotState]:
     return {row[0]: BotState(*row[1:]) for row in rows}
 
 
-def running(containers: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """By a bot's id without hyphens: the names of its containers that are up with a strategy that runs or comes up."""
+def up(containers: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """By a bot's id without hyphens: the names of its containers that are up, whatever goes on in them."""
     found: dict[str, list[str]] = defaultdict(list)
     for one in containers:
         name = requested_by_us(one["name"])
-        if name and one["container"] == "running" and one["strategy_running"]:
+        if name and one["container"] == "running":
             found[name.split("-")[1]].append(one["name"])
     return found
 
 
+def running(containers: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """By a bot's id without hyphens: the names of its containers that are up with a strategy that runs."""
+    return up([one for one in containers if one["strategy_running"]])
+
+
 class Watch:
-    """Looks several times a second whether any bot runs twice; what chaos itself has brought back is no fault."""
+    """Looks several times a second whether any bot runs twice; what chaos itself has brought back is no fault here."""
 
     def __init__(self, house: House) -> None:
         self._house, self._end = house, threading.Event()
-        self.revived: set[str] = set()
+        self.revived: list[tuple[str, int]] = []  # name and when, epoch milliseconds
         self.twice: Counter[str] = Counter()
         self.looks = 0
         self._thread = threading.Thread(target=self._look, daemon=True)
@@ -76,7 +74,7 @@ class Watch:
             containers = self._house.containers()
             self.looks += containers is not None
             for names in running(containers or []).values():
-                if len(names) > 1 and not self.revived & set(names):
+                if len(names) > 1 and not {name for name, _ in self.revived} & set(names):
                     self.twice[" and ".join(sorted(names))] += 1
 
     def end(self) -> None:
@@ -119,53 +117,46 @@ def _wrong(house: House, targets: list[Target], calm: Calm, wishes: Wishes) -> l
         return ["the sandbox does not answer"]
     if not house.answers():
         return ["the product is not ready"]
-    there, faults = running(containers), []
+    there, trading, faults = up(containers), running(containers), []
     for target in targets:
-        state, names = states[target.bot_id], there.get(target.bot_id.replace("-", ""), [])
+        state, key = states[target.bot_id], target.bot_id.replace("-", "")
         if state.is_quarantined and target.name not in calm.freed:
             calm.freed.append(target.name)
             wishes.wish(target, is_run=True)
-        if len(names) != int(state.is_wanted):
-            wanted = "runs once" if state.is_wanted else "does not run"
-            faults.append(f"{target.name} ({target.bot_id}): wanted that it {wanted}; running: {names}; {state}")
-        elif target.mode and state.strategy != ("active" if state.is_wanted else None):
-            faults.append(f"{target.name} ({target.bot_id}): its strategy reads {state.strategy}; {state}")
-    return faults
+        if said := state_fault(state, there.pop(key, []), trading.get(key, []), is_strategy=bool(target.mode)):
+            faults.append(f"{target.name} ({target.bot_id}): {said}; {state}")
+    faults += [f"nobody's: {names}" for names in there.values()]
+    return faults or _untold(house, targets, states)
 
 
-def audit_faults(house: House, targets: list[Target]) -> tuple[list[str], int]:
-    """What the audit does not explain, and how many changes of a wish it holds.
+def state_fault(state: BotState, there: list[str], trading: list[str], *, is_strategy: bool) -> str:
+    """What is wrong with one bot, "" for nothing: one container, one living deployment that knows it, and no other."""
+    if not state.is_wanted:
+        if there or state.alive:
+            return f"wanted stopped; up: {there}"
+        return f"its strategy still reads {state.strategy}" if state.strategy else ""
+    if len(there) != 1 or trading != there:
+        return f"wanted that it runs once; up: {there}, trading: {trading}"
+    words = [one.split() for one in state.alive]
+    if [one[1:] for one in words] != [["live", "confirmed", there[0]]]:
+        return f"not one living deployment of {there[0]}"
+    if is_strategy and state.strategy != "active":
+        return f"its strategy reads {state.strategy}"
+    return ""
 
-    Every change of a wish is somebody's who was asked to make it, with a reason; what we were told was done stands in
-    it; what is wanted now is its last word; and every deployment says who wanted it, and why it failed.
-    """
-    ids = [target.bot_id for target in targets]
-    with psycopg.connect(house.superuser()) as database:
-        moves = database.execute(_MOVES, [ids]).fetchall()
-        unexplained = database.execute(_UNEXPLAINED, {"bots": ids}).fetchall()
-    faults = [f"deployment {row[0]} by '{row[1]}' is {row[2]}: '{row[3]}'" for row in unexplained]
-    states = bot_states(house, targets)
+
+def _untold(house: House, targets: list[Target], states: dict[str, BotState]) -> list[str]:
+    """Where the product itself tells people another thing than what is so."""
+    try:
+        bots = {one["id"]: one["status"] for one in house.call("GET", "/bots").json()["bots"]}
+        strategies = house.call("GET", f"/api/live-strategy/status?account={ACCOUNT}").json()["strategies"]
+    except (requests.RequestException, ValueError, KeyError) as error:
+        return [f"the product does not tell: {error!r}"]
+    faults = []
     for target in targets:
-        of_it = [move for move in moves if move[0] == target.bot_id]
-        faults += _faults_of(target, of_it, is_wanted=states[target.bot_id].is_wanted)
-    return faults, len(moves)
-
-
-def _faults_of(target: Target, moves: list[Any], *, is_wanted: bool) -> list[str]:
-    faults = [f"{target.name} got another bot: {other}" for other in target.others]
-    if is_wanted not in target.may_be_wanted():
-        faults.append(f"{target.name} is wanted {'running' if is_wanted else 'stopped'}; the last wish was another")
-    if len(moves) > len(target.wishes):
-        faults.append(f"{target.name}: {len(moves)} changes of the wish, but only {len(target.wishes)} were sent")
-    if moves and moves[-1][4] != is_wanted:
-        faults.append(f"{target.name}: the audit's last word is another than the wish")
-    faults += [f"{target.name}: a change without a person or a reason: {m}" for m in moves if _is_nobody(m[2], m[3])]
-    for wish in target.wishes:
-        before = [move for move in moves if wish.answered_at and move[1] <= wish.answered_at]
-        if wish.is_sure and (before[-1][4] if before else False) != wish.is_run:
-            faults.append(f"{target.name}: nothing in the audit tells of {wish}")
-    return faults
-
-
-def _is_nobody(actor: str, reason: str) -> bool:
-    return not actor or not reason or actor.startswith(("system:", "database:"))
+        word = "running" if states[target.bot_id].is_wanted else "stopped"
+        if bots.get(target.bot_id) != word:
+            faults.append(f"{target.name} ({target.bot_id}) is told to be {bots.get(target.bot_id)}, not {word}")
+    listed = Counter(one["symbol"] for one in strategies if one["running"])
+    wanted = Counter(one.symbol for one in targets if one.mode and states[one.bot_id].is_wanted)
+    return faults + ([f"strategies that are told to run: {listed}; wanted: {wanted}"] if listed != wanted else [])

@@ -45,6 +45,11 @@ class Target:
     wishes: list[Wish] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def symbol(self) -> str:
+        """As it goes to the product."""
+        return self.pair.replace("/", "")
+
     def may_be_wanted(self) -> set[bool]:
         """What the product may hold for wanted: the last wish it agreed to, or a later one that it never answered."""
         possible: set[bool] = {False}
@@ -59,7 +64,7 @@ class Target:
     def request(self, *, is_run: bool) -> tuple[str, dict[str, Any] | None]:
         if not self.mode:
             return f"/bots/{self.bot_id}/{'start' if is_run else 'stop'}", None
-        body = {"symbol": self.pair.replace("/", ""), "exchange": EXCHANGES[0], "account": ACCOUNT}
+        body = {"symbol": self.symbol, "exchange": EXCHANGES[0], "account": ACCOUNT}
         if is_run:
             return "/api/live-strategy/start", body | {"mode": self.mode}
         return "/api/live-strategy/stop", body | {"reason": "chaos"}

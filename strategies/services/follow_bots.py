@@ -39,7 +39,7 @@ _LAST_ACTIVE = f"""
 # Whether a restore run says of a strategy that is seen running again that it was restored: said already, or to be said.
 _SAID_BY_A_RUN = """
     EXISTS (SELECT 1 FROM strategy_restores n LEFT JOIN strategy_restore_steps t ON t.run_id = n.id AND t.bot_id = s.bot_id
-             WHERE NOT n.is_dry_run
+             WHERE NOT n.is_dry_run AND (n.finished_at IS NULL OR n.finished_at >= s.status_at)
                AND (n.status = 'planned' OR n.status = 'running' AND t.outcome IN ('pending', 'released')
                     OR t.outcome = 'restored' AND t.settled_at >= s.status_at))
 """

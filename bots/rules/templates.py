@@ -17,6 +17,10 @@ PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_.]+)\}")
 _INTERVAL = re.compile(r"([1-9][0-9]{0,3})([smhdw])", re.ASCII)
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _INTERVAL_SECONDS = "interval.seconds"
+_CREDENTIAL = re.compile(
+    r"(api|secret|private|access)[_-]?key|((api|client)[_-]?)?secret|pass(phrase|word)|mnemonic|seed[_-]?phrase",
+    re.IGNORECASE,
+)
 _MAX_DEPTH = 32
 _MOST_DIGITS = 60
 
@@ -104,13 +108,15 @@ def _placeholders(value: Any) -> Iterator[str]:
 
 
 def _unstorable(value: object, path: str, depth: int) -> Iterator[tuple[str, str]]:
-    """What PostgreSQL or JSON cannot hold."""
+    """What PostgreSQL or JSON cannot hold, and what must not stand in a config: it is shown, and its history kept."""
     if depth > _MAX_DEPTH:
         yield path, f"This is nested more than {_MAX_DEPTH} levels deep."
     elif isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str) or not _is_storable_text(key):
                 yield path, "A key holds a character that cannot be stored."
+            elif _CREDENTIAL.fullmatch(key):
+                yield f"{path}.{key}", "A credential does not belong here: give it to the client's connector."
             else:
                 yield from _unstorable(item, f"{path}.{key}", depth + 1)
     elif isinstance(value, list):

@@ -69,6 +69,15 @@ def test_config_must_be_an_object(config: object) -> None:
         validate_config(None, config)
 
 
+@pytest.mark.parametrize("key", ["api_key", "apiSecret", "secret", "passphrase", "private-key", "PASSWORD"])
+def test_credential_in_a_config_is_refused_and_not_repeated(key: str) -> None:
+    for config in ({key: "hush-hush"}, {"exchange": {"keys": [{key: "hush-hush"}]}}):
+        with pytest.raises(InvalidInput) as refused:
+            validate_config(None, config)
+        assert key in refused.value.message and "hush" not in f"{refused.value.message} {refused.value.fields}"
+    validate_config(None, {"token": "ETH", "secret_sauce": 1, "keys": 2})
+
+
 def test_label_without_template_takes_any_object() -> None:
     validate_config(None, {"anything": ["goes", {"deep": 1}]})
 

@@ -283,6 +283,7 @@ INSTALLED_APPS = [
     "ledger",
     "health",
     "strategies",
+    "arena",
     "bridge_project.apps.BridgeProjectConfig",
 ]
 MIDDLEWARE = [

@@ -28,7 +28,11 @@ from tests.fixtures import Cast
 STRANGE = '=1+1, "quoted"\r\nline\tfeed, \\N, ü, 😀'
 DIGITS = "-12345678901234567890.123456789012345678"
 SECRET_WORDS = re.compile(r"secret|passphrase|password|digest|token|^api_key$")
-HARMLESS = {"alert_deliveries.lease_token", "bot_deployments.lease_token", "arena_imports.digest"}
+HARMLESS = {
+    "alert_deliveries.lease_token", "bot_deployments.lease_token", "arena_imports.digest", "arena_turns.lease_token",
+    "arena_settings.summary_tokens", "history_summaries.token_count", "llm_calls.input_tokens", "llm_calls.output_tokens",
+    "llm_providers.max_output_tokens",
+}  # fmt: skip
 
 
 def export(*options: str, capfd: pytest.CaptureFixture[str]) -> str:

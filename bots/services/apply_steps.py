@@ -35,6 +35,7 @@ Clock = Callable[[], datetime]
 _WANTED = (DeploymentStatus.WANTED,)
 _SENT = (DeploymentStatus.SENDING, DeploymentStatus.UNKNOWN_OUTCOME)
 _DEPLOY_TIMEOUT_S = 45.0
+_MOST_PUT_OFF = timedelta(minutes=15)  # however long Hummingbot asks to be left alone
 _DEPLOY_NEEDS_S = 3.0  # with less time than this a deploy would only lose its answer
 _UP = (DeploymentStatus.LIVE, DeploymentStatus.STOPPING, DeploymentStatus.RETIRING)
 
@@ -242,7 +243,7 @@ def _settle(work: Work, clock: Clock, **changes: object) -> None:
         bot = Bot.objects.select_for_update(no_key=True).get(id=work.bot.id)
         settled = change(work.lease, only=(*_WANTED, *_UP), message="", due_at=clock(), **changes)
         restarts = bot.desired_status == DesiredStatus.RUNNING and bot.retired_at is None
-        if settled and restarts and row.status == DeploymentStatus.STOPPING and open_one(bot.id) is None:
+        if settled and restarts and row.status != DeploymentStatus.RETIRING and open_one(bot.id) is None:
             with RECONCILER.transaction(reason="what ran before it is down, and it is wanted running"):
                 open_deployment(bot, requested_by=bot.desired_by, now=clock())
             on_commit(nudge_workers)
@@ -272,7 +273,8 @@ def _fail(work: Work, sentence: str, clock: Clock, *, is_refused: bool = False) 
 def _retry(work: Work, error: BridgeError, clock: Clock) -> Outcome:
     """It could not be asked: the same step again, later and later."""
     row = work.deployment
-    wait = max(retry_wait(row.attempts), timedelta(seconds=getattr(error, "retry_after_s", None) or 0))
+    asked_for = timedelta(seconds=getattr(error, "retry_after_s", None) or 0)
+    wait = max(retry_wait(row.attempts), min(asked_for, _MOST_PUT_OFF))
     changes: dict[str, object] = {
         "attempts": row.attempts + 1,
         "message": error.message[:500],

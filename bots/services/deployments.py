@@ -18,6 +18,8 @@ from bots.rules.words import OPEN_DEPLOYMENTS, DeploymentStatus
 from ground.scope import system_scope
 
 LEASE = timedelta(seconds=60)  # losing it is safe: whoever is slower changes nothing, and a deploy is marked first
+_LONGEST_LEASE = timedelta(minutes=10)
+_LATEST_DUE = timedelta(hours=2)  # nothing is put off for so long: the clock was set back
 SETTLED = (DeploymentStatus.ENDED, DeploymentStatus.FAILED)
 RECONCILER = system_scope("reconciler")
 
@@ -60,7 +62,7 @@ def claim(deployment_id: UUID, *, now: datetime, lease: timedelta = LEASE) -> Le
     token = uuid4()
     with RECONCILER.transaction():
         taken = (
-            BotDeployment.objects.filter(Q(lease_until=None) | Q(lease_until__lte=now), id=deployment_id)
+            BotDeployment.objects.filter(_is_free(now), id=deployment_id)
             .exclude(status__in=SETTLED)
             .update(lease_until=now + lease, lease_token=token)
         )
@@ -82,7 +84,7 @@ def due_deployments(*, now: datetime, limit: int) -> list[UUID]:
     """Deployments that somebody should look at, longest waiting first."""
     with RECONCILER.transaction():
         return list(
-            BotDeployment.objects.filter(Q(lease_until=None) | Q(lease_until__lte=now), due_at__lte=now)
+            BotDeployment.objects.filter(_is_free(now), Q(due_at__lte=now) | Q(due_at__gt=now + _LATEST_DUE))
             .exclude(status__in=SETTLED)
             .order_by("due_at")
             .values_list("id", flat=True)[:limit]
@@ -98,6 +100,11 @@ def nudge_workers() -> None:
     """Shorten the wait for the next tick; without a broker the tick finds the row all the same."""
     with suppress(OperationalError):
         current_app.send_task("bots.reconcile_bots", expires=10, retry=False)
+
+
+def _is_free(now: datetime) -> Q:
+    """Nobody's lease holds. One that would last longer than any is given was taken before a clock was set back."""
+    return Q(lease_until=None) | Q(lease_until__lte=now) | Q(lease_until__gt=now + _LONGEST_LEASE)
 
 
 def _held(lease: Lease) -> Any:

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from bots.rules.words import DesiredStatus
 from ground.scope import Scope, system_scope
 from ground.sql import fetch_all, run
 from strategies.models import ActiveStrategy
+from strategies.rules.words import StrategyStatus
 
 KEEPER = system_scope("strategies")
 LATE_TRADES = timedelta(days=1)  # so long after a stop its figures are corrected
 
 # The trades of a run are its bot's since the start, also those between the wish to stop and the stop; the next run's are not.
+# What is not known is null: all of it until trades of the run were read at all (an imported run's were made elsewhere),
+# and its fees where the worth of one of them cannot be told.
 _FIGURES = """
-    SELECT coalesce(sum(t.pnl), 0) AS pnl, coalesce(sum(t.fee_quote), 0) AS fees, count(*) AS trades_count,
-           coalesce(min(t.currency), split_part({run}.symbol, '/', 2)) AS currency
-      FROM trades t
-     WHERE t.bot_id = {run}.bot_id AND t.mode = 'live' AND t.executed_at >= {run}.started_at {until}
+    SELECT CASE WHEN k.is_read THEN u.pnl END AS pnl, CASE WHEN k.is_read AND u.unpriced = 0 THEN u.fees END AS fees,
+           CASE WHEN k.is_read THEN u.trades_count END AS trades_count,
+           coalesce(u.currency, split_part({run}.symbol, '/', 2)) AS currency
+      FROM (SELECT coalesce(sum(t.pnl), 0) AS pnl, coalesce(sum(t.fee_quote), 0) AS fees, count(*) AS trades_count,
+                   min(t.currency) AS currency, count(*) FILTER (WHERE t.fee_quote IS NULL) AS unpriced
+              FROM trades t
+             WHERE t.bot_id = {run}.bot_id AND t.mode = 'live' AND t.executed_at >= {run}.started_at {until}) u
+     CROSS JOIN LATERAL (SELECT u.trades_count > 0 OR ({run}.source = '' AND EXISTS (
+            SELECT 1 FROM bot_health h WHERE h.bot_id = {run}.bot_id AND h.checked_at >= {run}.started_at
+               AND h.evidence @> '[{{"probe": "trades", "outcome": "read"}}]')) AS is_read) k
 """
 _INSERT = f"""
     INSERT INTO strategy_history (id, client_id, bot_id, exchange, symbol, symbol_shown, strategy_type, interval, config,
@@ -27,7 +37,7 @@ _INSERT = f"""
            greatest(g.started_at, coalesce(g.stop_requested_at, e.stopped_at, %(now)s)),
            coalesce(nullif(g.stop_requested_by, ''), nullif(e.stopped_by, ''), %(actor)s),
            coalesce(nullif(g.stop_reason, ''), nullif(e.reason, ''), 'user_stopped'),
-           f.pnl, f.fees, f.trades_count, f.currency, r.performance, %(now)s, '', ''
+           f.pnl, f.fees, f.trades_count, f.currency, r.performance, %(now)s, g.source, ''
       FROM gone g JOIN ended e ON e.id = g.id
       LEFT JOIN bot_runtime r ON r.bot_id = g.bot_id
       CROSS JOIN LATERAL ({_FIGURES.format(run="g", until="")}) f
@@ -71,7 +81,24 @@ _SETTLE = f"""
 def close_ended(*, now: datetime) -> int:
     """Every strategy whose bot was wanted stopped and is at rest goes to the history; returns how many. Safe at once."""
     with KEEPER.transaction(reason="strategy ended"):
-        return len(fetch_all(_CLOSE_ENDED, {"now": now, "actor": KEEPER.actor}))
+        return _begin_again(now) + len(fetch_all(_CLOSE_ENDED, {"now": now, "actor": KEEPER.actor}))
+
+
+def _begin_again(now: datetime) -> int:
+    """Somebody started the bot of a strategy that was being stopped: that run is over, and another has begun."""
+    started_again = ActiveStrategy.objects.filter(
+        status=StrategyStatus.STOPPING, bot__desired_status=DesiredStatus.RUNNING, bot__retired_at=None
+    )
+    rows = list(started_again.select_related("bot").select_for_update(of=("self",), skip_locked=True).order_by("id"))
+    for row in rows:
+        close_strategy(scope=KEEPER, strategy=row, reason="started again", now=now)
+        ActiveStrategy.objects.create(
+            client_id=row.client_id, bot_id=row.bot_id, exchange=row.exchange, symbol=row.symbol,
+            symbol_shown=row.symbol_shown, strategy_type=row.strategy_type, interval=row.interval, config=row.config,
+            version=row.version, status=StrategyStatus.RESTORING, status_at=now,
+            started_at=row.bot.desired_at or now, started_by=row.bot.desired_by,
+        )  # fmt: skip
+    return len(rows)
 
 
 def close_strategy(*, scope: Scope, strategy: ActiveStrategy, reason: str, now: datetime) -> None:

@@ -14,12 +14,13 @@ from structlog import get_logger
 from bots.gateways.connect import configured_gateway
 from bots.models import Bot, BotDeployment
 from bots.rules.templates import validate_config
-from bots.rules.words import DeploymentStatus, RuntimeKind
+from bots.rules.words import DeploymentStatus, DesiredStatus, RuntimeKind
 from bots.services.ask_hummingbot import bring_there, due_after_deadline
 from bots.services.define_bot import define_bot
 from bots.services.deployments import open_one, schedule
 from bots.services.manage_bots import find_template, lock_bot
 from bots.services.recover_definitions import SOURCE as RECOVERED
+from bots.services.redeploy_bot import redeploy_bot
 from bots.services.start_bot import start_bot
 from bots.services.stop_bot import stop_bot
 from bots.types import Template
@@ -31,9 +32,10 @@ from ground.scope import Scope
 from strategies.models import ActiveStrategy
 from strategies.rules.configs import with_interval
 from strategies.rules.markets import canonical_exchange, check_interval
-from strategies.rules.words import DEFAULT_INTERVAL, DEFAULT_MODE, StrategyStatus
+from strategies.rules.words import DEFAULT_INTERVAL, DEFAULT_MODE, DEFAULT_REASON, StrategyStatus, sources_of
 from strategies.services.close_strategies import close_strategy
 from strategies.services.owners import owner_to_start
+from strategies.services.stop_strategy import STOP_FIELDS
 from strategies.services.versions import keep_version
 
 log = get_logger(__name__)
@@ -120,6 +122,8 @@ def _store(scope: Scope, wish: Wish, template: Template, client_id: UUID, now: d
             .filter(client_id=client_id, exchange=wish.exchange, symbol=wish.symbol)
             .first()
         )
+        if present:
+            _take_up_stop(present, now)
         if present and present.status in (StrategyStatus.ACTIVE, StrategyStatus.RESTORING):
             return Started(present, is_new=False)
         if present:
@@ -131,6 +135,7 @@ def _store(scope: Scope, wish: Wish, template: Template, client_id: UUID, now: d
             symbol_shown=wish.symbol_shown, strategy_type=wish.mode, interval=wish.interval, config=wish.config,
             version=version, status_at=now, started_at=now, started_by=scope.actor,
         )  # fmt: skip
+        _take_down_old_config(scope, bot, now)
         start_bot(scope=scope, bot_id=bot.id, now=now, reason=f"strategy {strategy}", wait=False)
         deployment = open_one(bot.id)
         if deployment and wait:
@@ -138,9 +143,32 @@ def _store(scope: Scope, wish: Wish, template: Template, client_id: UUID, now: d
         return Started(strategy, is_new=True, deployment_id=deployment.id if deployment else None)
 
 
+def _take_up_stop(present: ActiveStrategy, now: datetime) -> None:
+    """Somebody stopped its bot just before, which the next look would have told: what is wanted now came after that."""
+    bot = Bot.objects.get(id=present.bot_id)
+    if bot.desired_status != DesiredStatus.STOPPED or present.status not in sources_of(StrategyStatus.STOPPING):
+        return
+    present.status, present.status_at, present.message = StrategyStatus.STOPPING, now, ""
+    present.stop_requested_at, present.stop_requested_by = bot.desired_at or now, bot.desired_by
+    present.stop_reason = (bot.desired_reason or DEFAULT_REASON)[:300]
+    present.save(update_fields=[*STOP_FIELDS])
+
+
+def _take_down_old_config(scope: Scope, bot: Bot, now: datetime) -> None:
+    """What is still up or under way from before runs with the config that was wanted then: it is replaced."""
+    left = open_one(bot.id)
+    if left is not None and left.config != bot.config:
+        redeploy_bot(scope=scope, bot_id=bot.id, now=now)
+
+
 def _make_room(scope: Scope, present: ActiveStrategy, wish: Wish, now: datetime) -> None:
     """The run that stands there is over: it was being stopped, or may not run until a person starts it, as now."""
     if present.strategy_type != wish.mode:
+        if open_one(present.bot_id) and present.status == StrategyStatus.QUARANTINED:
+            raise Conflict(
+                f"The strategy {present} is quarantined, and something of it is still up: stop it first.",
+                code="strategy_quarantined",
+            )
         if open_one(present.bot_id):
             raise Conflict(
                 f"The strategy {present} is still being stopped; try again in a moment.", code="strategy_stopping"

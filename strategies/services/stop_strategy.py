@@ -16,9 +16,10 @@ from ground.errors import Forbidden
 from ground.scope import Scope
 from strategies.models import ActiveStrategy
 from strategies.rules.markets import canonical_exchange
-from strategies.rules.words import DEFAULT_REASON, StrategyStatus
+from strategies.rules.words import DEFAULT_REASON, StrategyStatus, sources_of
 from strategies.services.close_strategies import close_ended
 
+STOP_FIELDS = ("status", "status_at", "message", "stop_requested_at", "stop_requested_by", "stop_reason")
 _MOST_WAITED_FOR = 1  # several are stopped by the workers: a request waits for Hummingbot once
 
 
@@ -34,7 +35,7 @@ def stop_strategies(
         raise Forbidden("This key may only read.")
     if client_id is None:
         return []
-    wanted = ActiveStrategy.objects.exclude(status=StrategyStatus.STOPPING).filter(client_id=client_id)
+    wanted = ActiveStrategy.objects.filter(client_id=client_id, status__in=sources_of(StrategyStatus.STOPPING))
     if symbol:
         wanted = wanted.filter(symbol=symbols.normalize(symbol))
     if exchange:
@@ -54,11 +55,7 @@ def _stop(scope: Scope, row: ActiveStrategy, reason: str, now: datetime, is_awai
     """The deployment that must come down, or None when nothing of it runs."""
     row.status, row.status_at, row.message = StrategyStatus.STOPPING, now, ""
     row.stop_requested_at, row.stop_requested_by, row.stop_reason = now, scope.actor, reason
-    row.save(
-        update_fields=[
-            "status", "status_at", "message", "stop_requested_at", "stop_requested_by", "stop_reason",
-        ]
-    )  # fmt: skip
+    row.save(update_fields=[*STOP_FIELDS])
     stop_bot(scope=scope, bot_id=row.bot_id, now=now, reason=reason, wait=False)
     deployment = open_one(row.bot_id)
     if deployment and is_awaited:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connections
@@ -16,6 +16,9 @@ from django.utils import timezone
 from bots.gateways.hummingbot import HummingbotGateway
 from bots.models import Bot, BotDeployment, BotRuntime, BotTemplate, HummingbotCredential, HummingbotState
 from bots.selectors import bot_status
+from bots.services.apply_steps import end
+from bots.services.deployments import claim, due_deployments, release
+from bots.services.load_work import load_work
 from bots.services.poll_hummingbot import poll_hummingbot
 from bots.services.reconcile_bots import reconcile_due
 from bots.services.start_bot import start_bot
@@ -434,3 +437,31 @@ def test_list_of_bots_is_answered_from_what_was_stored_while_hummingbot_is_down(
     assert (shown["runtime"]["status"], shown["runtime"]["source"]) == ("running", "last_known")
     assert shown["runtime"]["age_s"] >= 120
     assert len(keyed.sandbox.calls(system="hummingbot")) == before
+
+
+def test_bot_that_is_wanted_again_while_its_deployment_ends_gets_a_new_one_at_once(keyed: Desk) -> None:
+    keyed.start()
+    keyed.stop(wait=False)
+    lease = claim(keyed.deployment().id, now=keyed.clock())
+    work = lease and load_work(lease)
+    assert lease and work and work.wish.desired == "stopped"
+    keyed.start(wait=False)
+    end(work, keyed.gateway(), keyed.clock)  # it was found gone before anybody wanted it again
+    release(lease)
+    assert (keyed.deployment().sequence, keyed.deployment().status) == (2, "wanted")
+
+
+def test_lease_and_due_time_from_before_a_clock_was_set_back_hold_nobody_up(keyed: Desk) -> None:
+    keyed.start()
+    now, row = timezone.now(), BotDeployment.objects.filter(bot_id=keyed.bot)
+    row.update(lease_token=uuid4(), lease_until=now + timedelta(seconds=50), due_at=now + timedelta(minutes=59))
+    assert due_deployments(now=now, limit=5) == [] and claim(keyed.deployment().id, now=now) is None
+    row.update(lease_until=now + timedelta(hours=3), due_at=now + timedelta(hours=3))
+    assert due_deployments(now=now, limit=5) == [keyed.deployment().id]
+    assert claim(keyed.deployment().id, now=now) is not None
+
+
+def test_hummingbot_that_asks_for_a_day_of_quiet_is_asked_again_within_minutes(keyed: Desk) -> None:
+    keyed.sandbox.fault("hummingbot", "rate_limit", retry_after_s=86_400)
+    assert keyed.start() == "starting"
+    assert keyed.deployment().due_at < timezone.now() + timedelta(minutes=20)

@@ -28,9 +28,9 @@ pytestmark = pytest.mark.usefixtures("database")
 
 
 @pytest.fixture
-def trading(cast: Cast, settings: Any) -> Iterator[StrategyDesk]:
-    """Bots that trade three times a second."""
-    with start(speed=6, mean_interval_s=2) as sandbox:
+def trading(cast: Cast, settings: Any, request: Any) -> Iterator[StrategyDesk]:
+    """Bots that trade three times a second; with a parameter, every so many seconds of the sandbox."""
+    with start(speed=6, mean_interval_s=getattr(request, "param", 2)) as sandbox:
         settings.HUMMINGBOT_API_URL = sandbox.hummingbot_url
         settings.HUMMINGBOT_API_USERNAME, settings.HUMMINGBOT_API_PASSWORD = "admin", "admin"
         sandbox.add_key("kucoin", "key-of-acme-0123456789", "secret-of-acme", passphrase="memo-of-acme")
@@ -62,6 +62,11 @@ def test_profit_fees_and_trades_equal_the_exchanges_tape_though_the_last_came_af
     assert past.currency == "USDT" and past.performance
     shown = trading.history()[0]
     assert (Decimal(shown["pnl"]), Decimal(shown["fees"]), shown["trades_count"]) == (pnl, fees, len(tape))
+    paid_in_another_coin = Trade.objects.filter(bot_id=bot).latest("executed_at").id
+    Trade.objects.filter(id=paid_in_another_coin).update(fee_quote=None)
+    settle_history(now=timezone.now())
+    past.refresh_from_db()
+    assert (past.fees, past.trades_count) == (None, len(tape)), "a sum that leaves a fee out is not the fees"
 
 
 def test_a_run_has_only_its_own_trades(trading: StrategyDesk) -> None:
@@ -80,15 +85,22 @@ def test_a_run_has_only_its_own_trades(trading: StrategyDesk) -> None:
     assert min(counts) >= 3 and sum(counts) == Trade.objects.filter(bot_id=bot).count() == len(_tape(trading, ""))
 
 
-def test_a_run_without_trades_came_to_nothing_and_ends_once(trading: StrategyDesk) -> None:
+@pytest.mark.parametrize("trading", [10_000_000], indirect=True)
+def test_a_run_without_trades_came_to_nothing_once_that_was_read_and_ends_once(trading: StrategyDesk) -> None:
     bot = trading.start(interval="1d").body["bot_id"]
-    trading.sandbox.fault(f"bot:{trading.deployment(bot).instance_name}", "stop_trading")
-    Trade.objects.filter(bot_id=bot).delete()
     trading.stop(reason="  ")
     trading.work_until(StrategyHistory.objects.exists)
     assert close_ended(now=timezone.now()) == 0
     past = StrategyHistory.objects.get()
-    assert (past.pnl, past.fees, past.trades_count, past.reason) == (0, 0, 0, "user_stopped")
+    assert (past.pnl, past.fees, past.trades_count, past.reason) == (None, None, None, "user_stopped")
+    trading.sandbox.fault("exchange:kucoin", "html")
+    _check(trading, bot)
+    assert settle_history(now=timezone.now()) == 0, "nobody could read what it traded, so that is not known"
+    trading.sandbox.clear_faults()
+    _check(trading, bot)
+    assert settle_history(now=timezone.now()) == 1
+    past.refresh_from_db()
+    assert (past.pnl, past.fees, past.trades_count) == (0, 0, 0)
     StrategyHistory.objects.update(stopped_at=timezone.now() - timedelta(days=2), started_at="2026-01-01T00:00Z")
     assert settle_history(now=timezone.now()) == 0, "what is older than a day stands"
     assert Bot.objects.get(id=bot).desired_status == "stopped" and BotRuntime.objects.filter(bot_id=bot).exists()
@@ -112,8 +124,8 @@ def _answer_requests(desk: StrategyDesk) -> None:
 
 
 def _account(tape: list[dict[str, Any]]) -> tuple[Decimal, Decimal]:
-    """Realised profit after fees at average cost, and all fees, of the tape alone."""
-    held = cost = entry_fees = pnl = fees = Decimal(0)
+    """Realised profit after fees at average cost, to the last digit of each position, and all fees, of the tape alone."""
+    held = cost = entry_fees = of_position = pnl = fees = Decimal(0)
     with localcontext() as context:
         context.prec = 80
         for trade in tape:
@@ -124,11 +136,12 @@ def _account(tape: list[dict[str, Any]]) -> tuple[Decimal, Decimal]:
             if closing:
                 share = closing / abs(held)
                 gain = (price * closing - cost * share) * (1 if held > 0 else -1)
-                realized = gain - fee * closing / quantity - entry_fees * share
-                pnl += realized.quantize(Decimal("1e-18"))
+                of_position += gain - fee * closing / quantity - entry_fees * share
                 cost, entry_fees = cost * (1 - share), entry_fees * (1 - share)
             opening = quantity - closing
             cost += price * opening
             entry_fees += fee * opening / quantity
             held += signed
-    return pnl, fees
+            if not held:
+                pnl, of_position = pnl + of_position.quantize(Decimal("1e-18")), Decimal(0)
+    return pnl + of_position.quantize(Decimal("1e-18")), fees

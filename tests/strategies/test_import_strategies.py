@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.utils import timezone
 
 from bots.models import Bot, BotDeployment
 from clients.models import Client
 from ledger.models import KeptDocument
 from strategies.models import ActiveStrategy, StrategyHistory, StrategyVersion
+from strategies.services.close_strategies import settle_history
 from tests.fixtures import Cast
 from tests.strategies.desk import StrategyDesk
 
@@ -128,6 +130,19 @@ def test_history_keeps_its_words_and_figures_and_no_secret_comes_along(cast: Cas
     assert bot.connector.client_id == cast.acme
 
 
+def test_the_same_symbol_of_two_exchanges_is_two_strategies(cast: Cast, tmp_path: Path) -> None:
+    file = tmp_path / "two.db"
+    with sqlite3.connect(file) as made:
+        made.execute("CREATE TABLE active_strategies (symbol, strategy_type, exchange, started_at)")
+        for exchange in ("kucoin", "binance"):
+            row = ("BTCUSDT", "scalp", exchange, "2026-01-20 08:00:00")
+            made.execute("INSERT INTO active_strategies VALUES (?, ?, ?, ?)", row)
+    made.close()
+    assert "active_strategies: 2 imported" in run_import(file).splitlines()
+    assert "active_strategies: 2 already here" in run_import(file).splitlines()
+    assert sorted(ActiveStrategy.objects.values_list("exchange", flat=True)) == ["binance", "kucoin"]
+
+
 def test_what_was_stopped_here_does_not_come_back(cast: Cast, file: Path) -> None:
     run_import(file)
     assert cast.operator.post("/api/live-strategy/stop", {"symbol": "BTCUSDT"}).body["stopped"] is True
@@ -156,6 +171,9 @@ def test_a_person_starts_what_waited_and_its_bot_is_the_imported_one(desk: Strat
     assert (answer.status, answer.body["started"]) == (200, True)
     row = ActiveStrategy.objects.get(symbol="BTC/USDT")
     assert (row.bot_id, row.status, desk.deploys()) == (bot.id, "active", 1)
+    assert settle_history(now=timezone.now()) == 0
+    over = StrategyHistory.objects.get(bot=bot)
+    assert (over.reason, over.pnl, over.trades_count) == ("started again", None, None), "the old service traded it"
     run_import(file, "--account", "client_acme", "--start")
     assert ActiveStrategy.objects.get(symbol="BTC/USDT").id == row.id
 

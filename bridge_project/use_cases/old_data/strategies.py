@@ -56,7 +56,7 @@ class OldStrategy:
     @property
     def old_id(self) -> str:
         """Names the run: the old ids began anew whenever the file was lost."""
-        return f"{self.symbol_shown} {self.strategy_type} {self.started_at.isoformat()}"[:190]
+        return f"{self.symbol_shown} {self.strategy_type} {self.exchange} {self.started_at.isoformat()}"[:190]
 
 
 def read_strategy(row: OldRow, report: Report) -> OldStrategy:

@@ -133,7 +133,7 @@ class Platform(Desk):
             shutil.rmtree(self.code)
         self.release += 1
         self.code = self.folder / f"release-{self.release}"
-        shutil.copytree(CHECKOUT, self.code, ignore=shutil.ignore_patterns(".*", "tests"))
+        shutil.copytree(CHECKOUT, self.code, ignore=shutil.ignore_patterns(".*", "*.pyc.*", "tests"))
         assert self.run_process("release").wait(PATIENCE_S) == 0, self.last_words()
         if self.release == 1:  # its operator keeps what the first release says
             shutil.copy(self.code / ".bridge" / "credentials.json", self.home)

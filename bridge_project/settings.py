@@ -220,6 +220,19 @@ EXCHANGE_BASE_URLS: dict[str, str] = _setting(
     ),
 )
 EXCHANGE_TIMEOUT_SECONDS = 8
+MODEL_BASE_URLS: dict[str, str] = _setting(
+    "MODEL_BASE_URLS",
+    json.loads,
+    {},
+    must='a JSON object of a kind of model provider to base address, {"openai": "https://.../v1"}',
+    holds=lambda v: (
+        isinstance(v, dict)
+        and all(
+            k in ("openai", "anthropic", "google") and isinstance(u, str) and urlsplit(u).scheme in ("http", "https")
+            for k, u in v.items()
+        )
+    ),
+)
 DEAD_MAN_URL = _address("DEAD_MAN_URL")  # asked for (GET) after each look at every bot; a secret
 
 EMAIL_HOST = ""  # no mail server: channels of kind email say so

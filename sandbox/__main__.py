@@ -43,7 +43,7 @@ def main() -> None:
     world = state.open_world(fresh, options.state_file)
     login = Login(options.username, options.password)
     app = create_app(world, login=login, state_file=options.state_file)
-    logging.info("sandbox on http://127.0.0.1:%s (/hummingbot, /exchange, /control)", options.port)
+    logging.info("sandbox on http://127.0.0.1:%s (/hummingbot, /exchange, /model, /control)", options.port)
     try:
         web.run_app(app, host="127.0.0.1", port=options.port, print=None, access_log=None, shutdown_timeout=2)
     except OSError as error:

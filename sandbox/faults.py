@@ -1,4 +1,4 @@
-"""Faults that can be switched on, each for one target: an exchange, a key, or the Hummingbot API."""
+"""Faults that can be switched on, each for one target: an exchange, a key, a model, or the Hummingbot API."""
 
 from __future__ import annotations
 
@@ -20,11 +20,23 @@ HTTP_FAULTS = {
     "cut_connection": "the real answer, and the connection is cut in the middle of it",
     "drop": "the connection is closed without an answer, and nothing was done",
     "lost_answer": "the request is carried out, then the connection is closed without an answer",
+    "drip": "the real answer, a few bytes every `seconds` (default 1)",
+    "redirect": "302 to `location` (default http://127.0.0.1:9/)",
 }
 EXCHANGE_FAULTS = {
     "clock_skew": "the exchange's clock runs `skew_ms` (default 60000) ahead of ours, also in what it says of trades"
 }
-KEY_FAULTS = {"revoked": "the exchange refuses the key, and bots that use it stop trading"}
+MODEL_FAULTS = {
+    "overloaded": "the API's own words for being overloaded (503, Anthropic 529)",
+    "no_money": "the API's own words for an account without money",
+    "refuses": "the model declines to answer",
+    "fenced": "its decisions stand in a code fence",
+    "chatty": "its decisions stand among sentences",
+    "object": "its decisions are an object around a list",
+    "truncated": "its words end in the middle, as when the limit of tokens is reached",
+    "giant": "some 25 MB of decisions",
+}
+KEY_FAULTS = {"revoked": "the exchange or model API refuses the key, and bots that use it stop trading"}
 HUMMINGBOT_FAULTS = {
     "broker_down": "no MQTT message arrives any more; the API still says connected",
     "docker_down": "the Docker engine is unreachable; the list of bots freezes",
@@ -69,7 +81,7 @@ class Fault:
 
 
 class Faults:
-    """Targets read ``exchange:kucoin``, ``key:API_KEY``, ``hummingbot`` and ``bot:NAME``."""
+    """Targets read ``exchange:kucoin``, ``key:API_KEY``, ``model:openai``, ``hummingbot`` and ``bot:NAME``."""
 
     def __init__(self) -> None:
         self._ids = itertools.count(1)
@@ -97,7 +109,14 @@ class Faults:
 
     def hit(self, targets: list[str], call: Call) -> list[Fault]:
         """The HTTP faults this call runs into, counted."""
-        struck = [f for f in self.active if f.target in targets and f.name in HTTP_FAULTS and f.concerns(call)]
+        return self._count(targets, call, among=HTTP_FAULTS)
+
+    def hit_models(self, targets: list[str], call: Call) -> list[Fault]:
+        """The faults of models that this call runs into, counted."""
+        return self._count(targets, call, among=MODEL_FAULTS)
+
+    def _count(self, targets: list[str], call: Call, *, among: dict[str, str]) -> list[Fault]:
+        struck = [f for f in self.active if f.target in targets and f.name in among and f.concerns(call)]
         for fault in struck:
             fault.hits += 1
             if fault.remaining is not None:
@@ -114,6 +133,10 @@ def faulty_reply(fault: Fault, *, too_many: Reply) -> Reply | None:
         return plain("upstream connect error or disconnect/reset before headers", int(fault.number("status", 503)))
     if fault.name == "html":
         return Reply(status=int(fault.number("status", 200)), text=_HTML, content_type="text/html; charset=UTF-8")
+    if fault.name == "redirect":
+        return Reply(
+            status=302, text="", headers={"Location": str(fault.options.get("location", "http://127.0.0.1:9/"))}
+        )
     if fault.name == "empty":
         return Reply(text="")
     if fault.name == "garbage":

@@ -17,6 +17,7 @@ from sandbox.exchange import serve as exchange
 from sandbox.faults import Fault, faulty_reply
 from sandbox.http import Call, Reply
 from sandbox.hummingbot import api as hummingbot
+from sandbox.model import serve as model
 from sandbox.world import World
 
 TICK_S = 0.05
@@ -25,7 +26,7 @@ Produce = Callable[[], Awaitable[Reply]]
 
 
 def create_app(world: World, *, login: hummingbot.Login, state_file: Path | None = None) -> web.Application:
-    """``/hummingbot``, ``/exchange/<host>`` and ``/control``; the world moves as long as the app runs."""
+    """``/hummingbot``, ``/exchange/<host>``, ``/model`` and ``/control``; the world moves as long as the app runs."""
 
     async def serve_hummingbot(request: web.Request) -> web.StreamResponse:
         call = await _call(request, "/hummingbot")
@@ -47,6 +48,14 @@ def create_app(world: World, *, login: hummingbot.Login, state_file: Path | None
         too_many = venue.too_many() if venue else Reply(status=429)
         return await _serve_faulty(world, request, call, targets, too_many, lambda: exchange.serve(world, call))
 
+    async def serve_model(request: web.Request) -> web.StreamResponse:
+        call = await _call(request, "/model")
+        _remember(world, "model", call)
+        too_many = model.too_many(call)
+        return await _serve_faulty(
+            world, request, call, model.targets(call), too_many, lambda: model.serve(world, call)
+        )
+
     async def serve_control(request: web.Request) -> web.StreamResponse:
         return _response(await control.serve(world, await _call(request, "/control")))
 
@@ -62,6 +71,7 @@ def create_app(world: World, *, login: hummingbot.Login, state_file: Path | None
     app = web.Application(client_max_size=4 * 1024 * 1024)
     app.router.add_route("*", "/hummingbot{tail:/.*}", serve_hummingbot)
     app.router.add_route("*", "/exchange/{host}{tail:/.*}", serve_exchange)
+    app.router.add_route("*", "/model{tail:/.*}", serve_model)
     app.router.add_route("*", "/control{tail:/.*}", serve_control)
     app.cleanup_ctx.append(run_world)
     return app
@@ -113,7 +123,7 @@ async def _serve_faulty(
             return _response(instead)
     reply = await produce()
     for fault in struck:
-        if fault.name in ("lost_answer", "cut", "cut_connection"):
+        if fault.name in ("lost_answer", "cut", "cut_connection", "drip"):
             return await _spoil(request, reply, fault)
     return _response(reply)
 
@@ -128,8 +138,19 @@ async def _spoil(request: web.Request, reply: Reply, fault: Fault) -> web.Stream
         return web.Response(status=reply.status, body=half, headers=_headers(reply))
     response = web.StreamResponse(status=reply.status, headers=_headers(reply) | {"Content-Length": str(len(whole))})
     await response.prepare(request)
+    if fault.name == "drip":
+        return await _drip(response, whole, seconds=fault.number("seconds", 1))
     await response.write(half)
     return _drop(request)
+
+
+async def _drip(response: web.StreamResponse, whole: bytes, *, seconds: float) -> web.StreamResponse:
+    """A few bytes at a time, until they are all gone or nobody listens any more."""
+    with contextlib.suppress(ConnectionError):
+        for start in range(0, len(whole), 8):
+            await response.write(whole[start : start + 8])
+            await asyncio.sleep(seconds)
+    return response
 
 
 def _drop(request: web.Request) -> web.StreamResponse:

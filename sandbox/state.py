@@ -45,6 +45,7 @@ def save(world: World, path: Path) -> None:
         "world_s": world.clock.world(),
         "markets": [market.to_json() for market in world.markets.values()],
         "keys": [key.to_json(with_secret=True) for key in world.keys.all()],
+        "model_keys": world.models.keys,
         "tape": world.tape.to_json(),
         "externals": [trader.to_json() for trader in world.externals.values()],
         "lives": [life.to_json() for life in world.lives.all],
@@ -74,7 +75,13 @@ def shape(world: World) -> tuple[Any, ...]:
     bots = tuple((bot.name, bot.container, bot.strategy_running) for bot in hummingbot.bots.values())
     runs = tuple((run.run_status, run.deployment_status) for run in hummingbot.runs.rows.values())
     accounts = tuple((name, *held) for name, held in hummingbot.library.credentials.items())
-    counts = (len(world.keys.all()), len(world.externals), len(world.lives.all), len(world.markets))
+    counts = (
+        len(world.keys.all()),
+        len(world.externals),
+        len(world.lives.all),
+        len(world.markets),
+        len(world.models.keys),
+    )
     return bots, runs, accounts, counts, len(hummingbot.library.controller_configs)
 
 
@@ -106,6 +113,7 @@ def load(world: World, path: Path) -> None:
         world.markets[market.exchange, market.pair] = market
     for fields in data["keys"]:
         world.keys.put(Key.from_json(fields))
+    world.models.keys.update(data.get("model_keys", {}))  # older files have none
     world.tape.load(data["tape"])
     for fields in data["externals"]:
         trader = _trader(world, fields)

@@ -37,6 +37,7 @@ class Sandbox:
         self.url = url
         self.hummingbot_url = f"{url}/hummingbot"
         self.exchange_base = f"{url}/exchange"
+        self.model_base = f"{url}/model"
         self._session = requests.Session()
         self._session.trust_env = False
 
@@ -57,6 +58,23 @@ class Sandbox:
         fields = {"exchange": exchange, "api_key": api_key, "secret": secret} | more
         return self.control("POST", "/keys", json=fields)
 
+    def add_model_key(self, key: str, account: str = "") -> Any:
+        """A key that all three APIs of models take."""
+        return self.control("POST", "/model/keys", json={"key": key, "account": account})
+
+    def script_model(self, *replies: str | dict[str, Any]) -> Any:
+        """What models say next: words, or the fields of a scripted reply (docs/sandbox.md)."""
+        return self.control("POST", "/model/script", json={"replies": list(replies)})
+
+    def set_model(self, **options: Any) -> Any:
+        """``style``, ``seed``, ``context_tokens``."""
+        return self.control("POST", "/model", json=options)
+
+    def model_calls(self, **narrowing: Any) -> list[dict[str, Any]]:
+        """What models were asked: api=, model=, account=."""
+        found: list[dict[str, Any]] = self.control("GET", "/model/calls", params=narrowing)
+        return found
+
     def add_account(self, account: str, **credentials: dict[str, str]) -> Any:
         """A Hummingbot account, ``kucoin={...}`` with its fields, without the check against the exchange."""
         return self.control("POST", "/hummingbot/accounts", json={"account": account, "credentials": credentials})
@@ -76,7 +94,7 @@ class Sandbox:
         return self.control("POST", "/trades", json=fields)
 
     def fault(self, target: str, fault: str, *, on: bool = True, **options: Any) -> Any:
-        """Targets: ``exchange:kucoin``, ``key:API_KEY``, ``hummingbot``, ``bot:NAME``."""
+        """Targets: ``exchange:kucoin``, ``key:API_KEY``, ``model:openai``, ``hummingbot``, ``bot:NAME``."""
         return self.control("POST", "/faults", json={"target": target, "fault": fault, "on": on} | options)
 
     def clear_faults(self) -> None:

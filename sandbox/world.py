@@ -15,6 +15,7 @@ from sandbox.hummingbot.engine import Hummingbot
 from sandbox.keys import Key, Keys
 from sandbox.lives import Lives
 from sandbox.market import Market, default_markets, family
+from sandbox.model.models import Models
 from sandbox.tape import Order, Tape, Trade
 from sandbox.trader import Trader
 
@@ -35,6 +36,7 @@ class World:
         self.externals: dict[str, Trader] = {}
         self.lives = Lives()
         self.hummingbot = Hummingbot(self)
+        self.models = Models(seed)
         self.calls: deque[dict[str, Any]] = deque(maxlen=5000)
         # Ids go on where an earlier sandbox without a state file cannot have been: a bridge's database may remember it.
         self._ids = itertools.count(int(time.time() * 1000))

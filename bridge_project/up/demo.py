@@ -8,6 +8,7 @@ from pathlib import Path
 
 USERNAME = "demo"
 EXCHANGES = ("kucoin", "binance")
+MODELS = {"openai": "openai/v1", "anthropic": "anthropic", "google": "google"}
 # So that a newcomer sees a death noticed within two minutes. What the caller sets wins.
 PACE = {
     "HEALTH_CHECK_INTERVAL_SECONDS": "10",
@@ -41,4 +42,5 @@ def demo_environment(*, port: int, given: dict[str, str]) -> dict[str, str]:
         "HUMMINGBOT_API_USERNAME": USERNAME,
         "HUMMINGBOT_API_PASSWORD": password,
         "EXCHANGE_BASE_URLS": json.dumps(dict.fromkeys(EXCHANGES, f"{base}/exchange")),
+        "MODEL_BASE_URLS": json.dumps({name: f"{base}/model/{path}" for name, path in MODELS.items()}),
     }

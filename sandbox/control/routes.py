@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sandbox.control import seeding, views
+from sandbox.control import models, seeding, views
 from sandbox.control.requests import BadRequest, above_zero, body, mapping, number, required
-from sandbox.faults import BOT_FAULTS, EXCHANGE_FAULTS, HTTP_FAULTS, HUMMINGBOT_FAULTS, KEY_FAULTS
+from sandbox.faults import BOT_FAULTS, EXCHANGE_FAULTS, HTTP_FAULTS, HUMMINGBOT_FAULTS, KEY_FAULTS, MODEL_FAULTS
 from sandbox.http import Call, Reply, Routes, answer
 from sandbox.lives import STEPS, Life, switch_bot
 from sandbox.market import MAKER_FEE_RATES, Market
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sandbox.world import World
 
 ROUTES = Routes()
+ROUTES.all += models.ROUTES.all
 
 
 async def serve(world: World, call: Call) -> Reply:
@@ -137,6 +138,7 @@ def delete_lives(world: World, call: Call) -> Reply:
 _FAULTS_OF = {
     "exchange": HTTP_FAULTS | EXCHANGE_FAULTS,
     "key": HTTP_FAULTS | KEY_FAULTS,
+    "model": HTTP_FAULTS | MODEL_FAULTS,
     "hummingbot": HTTP_FAULTS | HUMMINGBOT_FAULTS,
     "bot": BOT_FAULTS,
 }

@@ -21,7 +21,7 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminSingleDateWidget, UnfoldAdminTextInputWidget
 
 from bots.models import BotDrift
-from bots.rules.drift import Changed, DriftStatus
+from bots.rules.drift import STATUS_FIELD, Changed, DriftStatus
 from bots.services.choose_drift import adopt_theirs, ignore_drift, push_ours
 from clients.admin_base import NOTHING, FactsAdmin, ago, badge
 
@@ -33,6 +33,7 @@ SAYS = {
     Changed.THERE: "changed in Hummingbot after it was deployed",
     Changed.BOTH: "changed on both sides since it was deployed",
 }
+PLACES = {Changed.HERE: "here", Changed.THERE: "in Hummingbot", Changed.BOTH: "on both sides"}
 SHOWN = 60  # characters of a value in a list
 
 
@@ -41,12 +42,20 @@ class StateFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("now", "differs now"), *((str(status), str(status)) for status in DriftStatus)]
+        words = ((str(status), str(status)) for status in DriftStatus)
+        return [("now", "differs now"), *words, ("all", "all, also what is over")]
+
+    def value(self) -> str:
+        """What differs now, unless something else is asked for."""
+        return str(super().value() or "now")
+
+    def choices(self, changelist: Any) -> Any:
+        return list(super().choices(changelist))[1:]  # without Django's own "All", which would say the same as ours
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[BotDrift]) -> QuerySet[BotDrift]:
         if self.value() == "now":
             return queryset.exclude(status=DriftStatus.CLOSED)
-        return queryset.filter(status=self.value()) if self.value() else queryset
+        return queryset if self.value() == "all" else queryset.filter(status=self.value())
 
 
 class ChoiceForm(BaseDialogForm):
@@ -64,6 +73,7 @@ class IgnoreForm(ChoiceForm):
 class BotDriftAdmin(FactsAdmin):
     list_display = ("owner", "field", "wanted", "held", "where", "state", "found", "chosen_by")
     list_display_links = ("field",)
+    list_before_template = "admin/bridge/drift_note.html"
     list_filter = (StateFilter, "changed")
     list_select_related = ("bot__client",)
     search_fields = ("field", "bot__name", "bot__client__account_identifier")
@@ -88,15 +98,17 @@ class BotDriftAdmin(FactsAdmin):
 
     @display(description="wanted")
     def wanted(self, drift: BotDrift) -> str:
-        return _short(drift.ours)
+        return _short(drift, drift.ours)
 
     @display(description="Hummingbot holds")
     def held(self, drift: BotDrift) -> str:
-        return _short(drift.theirs)
+        return _short(drift, drift.theirs)
 
     @display(description="changed", ordering="changed")
     def where(self, drift: BotDrift) -> SafeString:
-        return badge(drift.changed, "grey", says=SAYS[Changed(drift.changed)])
+        if drift.field == STATUS_FIELD:
+            return format_html("{}", NOTHING)  # a status is done, not written anywhere
+        return badge(PLACES[Changed(drift.changed)], "grey", says=SAYS[Changed(drift.changed)])
 
     @display(description="state", ordering="status")
     def state(self, drift: BotDrift) -> SafeString:
@@ -116,7 +128,8 @@ class BotDriftAdmin(FactsAdmin):
         variant=ActionVariant.PRIMARY,
         dialog={
             "title": "Push ours to Hummingbot?",
-            "description": "A worker gives the running bot what is wanted; for a status the bot is told so again.",
+            "description": "A worker gives the running bot what is wanted, without a restart; for a status the bot is told so "
+            "again.",
             "form_class": ChoiceForm,
             "form_submit_text": "Push ours",
         },
@@ -130,7 +143,8 @@ class BotDriftAdmin(FactsAdmin):
         permissions=["choose"],
         dialog={
             "title": "Adopt what Hummingbot holds?",
-            "description": "It becomes the bot's definition, or its wish. What runs is not touched by adopting a config.",
+            "description": "A config becomes the bot's definition, and a version of its strategy if it has one; what runs is not "
+            "touched. A status becomes the wish.",
             "form_class": ChoiceForm,
             "form_submit_text": "Adopt theirs",
         },
@@ -163,5 +177,7 @@ class BotDriftAdmin(FactsAdmin):
         return self.act(request, lambda: choose(scope=self.scope(request), **given))
 
 
-def _short(value: str) -> str:
+def _short(drift: BotDrift, value: str) -> str:
+    if drift.field == STATUS_FIELD:
+        value = value.strip('"')
     return NOTHING if not value else value if len(value) <= SHOWN else value[: SHOWN - 1] + "…"

@@ -119,8 +119,18 @@ def detail_of(body: object) -> str:
         detail = "; ".join(_validation_line(item) for item in detail[:5])
     if not isinstance(detail, str):
         return ""
-    line = re.sub(r"\s+", " ", re.sub(r"https?://\S+", "(address)", detail)).strip()
+    said = _of_validation(detail)
+    line = re.sub(r"\s+", " ", re.sub(r"https?://\S+", "(address)", said)).strip()
     return line if len(line) <= _DETAIL_CHARACTERS else line[: _DETAIL_CHARACTERS - 1] + "…"
+
+
+def _of_validation(detail: str) -> str:
+    """Each field with what is wrong with it, where pydantic wrote the text; else the text."""
+    first, _, rest = detail.partition("\n")
+    if not re.match(r"\d+ validation errors? for ", first):
+        return detail
+    found = re.findall(r"^(?:(\S.*)\n)?  (\S.*?) \[type=", rest, re.MULTILINE)
+    return "; ".join(f"{field}: {said}" if field else said for field, said in found[:5]) or detail
 
 
 def _validation_line(item: object) -> str:

@@ -451,9 +451,8 @@ TABLE: dict[str, Answers | Raises] = {
     "controllers.config.validate.400": Raises(
         lambda g: g.validate_controller_config("market_making", "pmm_simple", {"leverage": "lots"}),
         Rejected,
-        "Hummingbot refused: 2 validation errors for MarketMakingControllerConfigBase leverage Input should be a "
-        "valid integer, unable to parse string as an integer "
-        "[type=int_parsing, input_value='lots', input_type=str] For furt…",
+        "Hummingbot refused: leverage: Input should be a valid integer, unable to parse string as an integer; "
+        "nope: Extra inputs are not permitted",
     ),
     "scripts.configs.save": Answers(lambda g: g.save_script_config("bridge-script-01", {"markets": {}}), None),
     "scripts.configs.get": Answers(

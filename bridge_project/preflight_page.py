@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from celery import current_app
@@ -12,11 +12,15 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
-from bridge_project.use_cases.preflight import kept_preflight
+from bridge_project.use_cases.preflight import KeptPreflight, kept_preflight, note_asked
 from clients.admin_base import ago
+from ground.errors import BridgeError
 
+FRESH = timedelta(minutes=5)
 TASK = "bridge_project.preflight.now"
 
 
@@ -31,18 +35,26 @@ def _page(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         _ask(request)
         return HttpResponseRedirect(reverse("preflight"))
-    found = kept_preflight()
+    now = timezone.now()
+    try:
+        kept = kept_preflight()
+    except BridgeError as error:
+        messages.error(request, error.message)
+        kept = KeptPreflight(None, None)
+    asked_at = datetime.fromisoformat(kept.found["asked_at"]) if kept.found else None
     context = admin.site.each_context(request) | {
         "title": "Before a redeploy",
-        "found": found,
-        "asked": ago(datetime.fromisoformat(found["asked_at"])) if found else "",
+        "found": kept.found,
+        "asked": ago(asked_at),
+        "is_old": asked_at is not None and now - asked_at > FRESH,
+        "awaited": kept.awaited,
     }
     return TemplateResponse(request, "admin/bridge/preflight.html", context)
 
 
 def _ask(request: HttpRequest) -> None:
-    with suppress(OperationalError):
+    with suppress(OperationalError, RedisError):
+        note_asked(by=request.user.get_username(), now=timezone.now())
         current_app.send_task(TASK, expires=60, retry=False)
-        messages.success(request, "A worker reads the ledger and asks the exchanges; load the page again in a moment.")
         return
     messages.error(request, "The broker does not answer, so no worker can be asked.")

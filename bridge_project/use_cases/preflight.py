@@ -10,12 +10,14 @@ from typing import Any
 from uuid import UUID
 
 from django.core.cache import cache
+from redis.exceptions import RedisError
 
 from bots.models import BotDeployment, BotDrift, HummingbotState
 from bots.rules.drift import DriftStatus
 from bots.rules.words import DeploymentStatus, RuntimeKind
 from bots.selectors import JOINS, STATUS, base_params
 from bridge_project.use_cases.preflight_words import Meaning, Risk, meaning
+from ground.errors import NotReady
 from ground.scope import Scope
 from ground.sql import fetch_all
 from strategies.models import RestoreRun
@@ -24,7 +26,8 @@ from strategies.services.read_carried import Gateways, read_carried
 
 MOST_S = 60.0
 _KEPT_S = 24 * 3600
-_KEY = "preflight"
+_WAITS_S = 120  # longer than a worker may take
+_KEY, _ASKED = "preflight", "preflight-asked"
 _MAY_RUN = ("running", "starting", "stopping", "unknown", "error")
 
 # Those that are wanted running, that may still run, or that hold something in the ledger.
@@ -76,6 +79,14 @@ class Preflight:
         }  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class KeptPreflight:
+    """``found``: as ``Preflight.to_json``. ``awaited``: ``by`` and ``at`` of whoever asked and has no answer yet."""
+
+    found: dict[str, Any] | None
+    awaited: dict[str, str] | None
+
+
 def preflight(*, scope: Scope, gateways: Gateways, now: datetime, most_s: float = MOST_S) -> Preflight:
     """Read the ledger and the exchanges; changes nothing. Runs in a command or a worker, never in a request."""
     with scope.transaction():
@@ -87,14 +98,29 @@ def preflight(*, scope: Scope, gateways: Gateways, now: datetime, most_s: float 
 
 
 def keep_preflight(found: Preflight) -> None:
-    """For the page, which asks no exchange itself."""
+    """For the page, which asks no exchange itself. Kept where every web process looks: in Redis, for a day."""
     cache.set(_KEY, json.dumps(found.to_json()), _KEPT_S)
 
 
-def kept_preflight() -> dict[str, Any] | None:
-    """What was found last, within a day."""
-    kept = cache.get(_KEY)
-    return json.loads(kept) if kept else None
+def note_asked(*, by: str, now: datetime) -> None:
+    """That somebody waits for an answer, so that each web process says so until there is one."""
+    cache.set(_ASKED, json.dumps({"by": by, "at": now.isoformat()}), _WAITS_S)
+
+
+def kept_preflight() -> KeptPreflight:
+    """What was found last, within a day, and whether an answer is awaited. Raises NotReady while Redis is away."""
+    try:
+        kept, asked = cache.get(_KEY), cache.get(_ASKED)
+    except RedisError:
+        raise NotReady("Redis does not answer, so what was found cannot be shown.", code="broker_away") from None
+    found = json.loads(kept) if kept else None
+    asked = json.loads(asked) if asked else None
+    is_answered = bool(found and asked and _moment(found["asked_at"]) >= _moment(asked["at"]))
+    return KeptPreflight(found, None if is_answered else asked)
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def _at_risk(row: Sequence[Any], carried: Mapping[str, Any]) -> BotAtRisk:

@@ -50,7 +50,7 @@ def _orders(carried: Mapping[str, Any]) -> int | None:
 def _holds(positions: int, orders: int | None, problem: str) -> str:
     held = f"{_count(positions, 'open position')}"
     if orders is None:
-        return f"{held}; its open orders could not be read: {problem or 'nobody asked'}."
+        return f"{held}; its open orders could not be read: {problem.rstrip('.') or 'nobody asked'}."
     return f"{held}, {_count(orders, 'open order')}."
 
 

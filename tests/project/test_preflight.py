@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.core.cache import cache
@@ -98,8 +99,12 @@ def test_page_asks_a_worker_and_shows_what_it_found(sandbox: Sandbox, cast: Cast
     assert "Nobody has asked" in page(http)
     assert http.post("/admin/preflight").status_code == 302
     assert len(sandbox.calls(system="exchange")) == asked, "no request asks an exchange"
+    assert "for alice" in page(http) and "Nobody has asked" not in page(http)
     preflight_task()
     shown = page(http)
+    assert "for alice" not in shown and "ago" in shown and "old</span>" not in shown
+    with time_machine.travel(timezone.now() + timedelta(minutes=6)):
+        assert "old</span>" in page(http), "a report that may have been overtaken says so"
     assert "1 with positions or orders" in shown and "acme maker" in shown and "1 open position" in shown
 
 

@@ -72,13 +72,20 @@ def _controller(
     if listed.word == "stopping":
         return Observation(RuntimeStatus.STOPPED, "Hummingbot is stopping and archiving it.", sighting.at)
     if listed.word == "stopped":
-        return _without_report(watched=watched, sighting=sighting, previous=previous)
+        has_spoken = bool(listed.recently_active)
+        return _without_report(watched=watched, has_spoken=has_spoken, sighting=sighting, previous=previous)
     reason = f"Hummingbot says {listed.word[:40]} of it."
     return _unplaced(reason=reason, watched=watched, sighting=sighting, previous=previous)
 
 
-def _without_report(*, watched: Watched, sighting: Sighting, previous: Observation | None) -> Observation:
+def _without_report(
+    *, watched: Watched, has_spoken: bool, sighting: Sighting, previous: Observation | None
+) -> Observation:
     """No report is cached: not yet one, none any more, or Hummingbot has forgotten it by restarting."""
+    if watched.deployment == DeploymentStatus.STOPPING and not has_spoken:
+        # A Hummingbot that has just restarted knows no report of what trades on: only a bot that speaks has none.
+        reason = "Hummingbot holds no report of it, and has not heard of it lately."
+        return _unplaced(reason=reason, watched=watched, sighting=sighting, previous=previous)
     if watched.deployment in _LEAVING:
         return Observation(RuntimeStatus.STOPPED, "Its strategy reports nothing any more.", sighting.at)
     if not watched.is_confirmed:
@@ -116,7 +123,7 @@ def _unlisted(*, watched: Watched, sighting: Sighting, previous: Observation | N
     if sighting.active is None or sighting.exited is None:
         reason = "Hummingbot does not list it, and Docker's lists cannot be read."
     elif name in sighting.active:
-        if watched.deployment in _LEAVING:
+        if watched.deployment == DeploymentStatus.RETIRING:
             return Observation(RuntimeStatus.STOPPED, "Its container is being archived.", sighting.at)
         if not watched.is_confirmed:
             return _not_yet_started(watched=watched, sighting=sighting)

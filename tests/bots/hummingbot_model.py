@@ -33,7 +33,7 @@ SYSTEM = "Hummingbot"
 DEPLOY = ("lost", "dropped", "late", "twice", "refused", "away", "killed")
 STOP = ("lost", "dropped", "unheard", "away")
 ARCHIVE = ("lost", "dropped", "silent_failure", "away")
-STATUSES = ("away", "stale", "forgotten")
+STATUSES = ("away", "stale", "forgotten", "restarted")
 CONTAINERS = ("away", "stale", "empty")
 _LIES = ("stale", "empty", "late", "twice")
 
@@ -119,6 +119,8 @@ class HummingbotModel:
         fault = self._begin("statuses")
         if fault == "forgotten":
             return {}
+        if fault == "restarted":  # it lists what is up, and has heard of none yet
+            return {o.name: InstanceStatus(o.name, "stopped") for o in self.instances.values() if o.is_up}
         return self._list("statuses", fault, lambda: {o.name: _status(o) for o in self.instances.values() if o.is_up})
 
     def active_containers(self) -> tuple[Container, ...]:

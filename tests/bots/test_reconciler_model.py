@@ -153,6 +153,7 @@ def as_new(bot: UUID) -> None:
 
 START = ("do", "start")
 WORK = ("do", "work")
+STOP_UNHEARD = [START, WORK, ("pass", 5), WORK, ("do", "stop"), ("stop", "unheard"), WORK, START, ("pass", 5)]
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
@@ -165,6 +166,8 @@ WORK = ("do", "work")
 @example(
     steps=[START, WORK, ("pass", 5), WORK, ("do", "stop"), ("stop", "unheard"), ("archive", "silent_failure"), WORK]
 )
+@example(steps=[*STOP_UNHEARD, ("statuses", "forgotten"), ("archive", "silent_failure"), WORK, WORK])
+@example(steps=[*STOP_UNHEARD, ("statuses", "restarted"), ("archive", "silent_failure"), WORK, WORK])
 def test_no_sequence_ends_in_two_of_one_bot_or_in_a_wrong_state(bot: UUID, steps: list[tuple[str, Any]]) -> None:
     as_new(bot)
     bridge = Bridge(HummingbotModel(), bot)

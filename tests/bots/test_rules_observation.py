@@ -57,6 +57,8 @@ TABLE = {
     "just deployed": (FRESH, look(said("stopped", active=False)), "starting"),
     "just deployed and not listed yet": (FRESH, look(None), "starting"),
     "up for long without a strategy": (OVERDUE, look(said("stopped", active=True)), "failed"),
+    "stopping, and Hummingbot has just restarted": (STOPPING, look(said("stopped", active=None)), "unknown"),
+    "stopping, and Hummingbot lists nothing yet": (STOPPING, look(None), "unknown"),
     "being archived by somebody": (LIVE, look(said("stopping", active=False)), "stopped"),
     "told to stop, report cleared": (STOPPING, look(said("stopped")), "stopped"),
     "told to stop, reports on": (STOPPING, look(RUNNING), "running"),

@@ -25,6 +25,7 @@ MAX_DECISIONS = 50
 _THINKING = ("think", "thinking", "thought", "reasoning", "reflection", "scratchpad")
 _OPENS = re.compile(rf"<({'|'.join(_THINKING)})>", re.IGNORECASE)
 _CLOSES = re.compile(rf"</({'|'.join(_THINKING)})>", re.IGNORECASE)
+_BRACKET = re.compile(r"[\[{]")
 _DECLINES = re.compile(
     r"\b(?:i(?:'m| am) sorry|i can(?:no|')?t\b|i cannot|i(?:'m| am) (?:unable|not able)|i won't|i will not|as an ai|"
     r"i must decline|no puedo|lo siento|ich kann (?:dir |ihnen )?(?:leider |dabei |das |hier )*(?:nicht|keine)|tut mir leid|"
@@ -89,12 +90,14 @@ def read_reply(text: str, *, symbols: Collection[str] = ()) -> Reply:
 
 def without_thinking(text: str) -> tuple[str, bool]:
     """The text behind the model's thinking, where that comes first, and whether the thinking never ends."""
-    rest = text.lstrip()
-    while (opening := _OPENS.search(rest)) and not re.search(r"[\[{]", rest[: opening.start()]):
+    rest, at, kept = text.lstrip(), 0, []
+    while (opening := _OPENS.search(rest, at)) and not _BRACKET.search(rest, at, opening.start()):
+        kept.append(rest[at : opening.start()])
         closing = _CLOSES.search(rest, opening.end())
         if closing is None:
-            return rest[: opening.start()], True
-        rest = rest[: opening.start()] + rest[closing.end() :]
+            return "".join(kept), True
+        at = closing.end()
+    rest = "".join(kept) + rest[at:]
     if not _OPENS.search(rest) and rest[:1] not in ("[", "{", "`", '"'):
         last = None
         for last in _CLOSES.finditer(rest):  # noqa: B007  # some models leave the opening tag out
@@ -188,6 +191,9 @@ def _joined(answers: list[_Answer]) -> Reply:
     """All answers as one reply, or the contradiction between them."""
     telling = [answer for answer in answers if answer.decisions]
     kept: list[_Answer] = []
+    if len(telling) > MAX_DECISIONS:
+        sentence = f"The reply holds {len(telling)} separate answers; none of them was taken."
+        return _nothing(ReplyProblem.CONTRADICTORY, sentence)
     for answer in telling:
         if any(answer.said == other.said for other in kept):
             continue

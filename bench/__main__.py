@@ -30,12 +30,15 @@ def main() -> int:
     parser.add_argument("--keep", default="", help="ledger: a folder for the data, to be used again by the next run")
     parser.add_argument("--seed", type=int, default=1, help="cadence: another fleet; chaos: another evil")
     parser.add_argument("--minutes", type=float, default=0, help="chaos: for how long; 10, or 0.75 with --quick")
+    parser.add_argument("--strategies", type=int, default=0, help="restore: how many; 1,000, or 14 with --quick")
     options = parser.parse_args()
     more: dict[str, object] = {"keep_in": options.keep} if options.keep else {}
     if options.name in ("cadence", "chaos"):
         more["seed"] = options.seed
     if options.name == "chaos":
         more["minutes"] = options.minutes
+    if options.name == "restore":
+        more["strategies"] = options.strategies
     result = BENCHMARKS[options.name](quick=options.quick, only=options.only, **more)
     sys.stdout.write(json.dumps(result) + "\n")
     return 1 if result.get("failed") else 0

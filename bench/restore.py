@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import psycopg
-import requests
 
 from bench import cpu
 from bench.api import say
 from bench.ledger import set_up_django
+from bench.restore_seed import clients_for, seed
 from bench.stage import Server, Stage, free_port, python
 from bridge_project.up import programs
 
@@ -33,11 +33,22 @@ if TYPE_CHECKING:
     from bots.gateways.hummingbot import HummingbotGateway
 
 GOAL = 1.2
-PAIRS = ("BTC/USDT", "ETH/USDT", "SOL/USDT", "XRP/USDT", "DOGE/USDT", "LTC/USDT", "SHARP/USDT")
-MODES = ("scalp", "bull", "bear", "range")
 PASSWORD = "bench"
 PATIENCE_S = 3600
 BOOT_S = 2  # what a container of the sandbox needs before its strategy reports
+
+_PHASES = """
+    SELECT extract(epoch FROM min(r.started_at) - %(began)s), extract(epoch FROM min(d.sent_at) - %(began)s),
+           extract(epoch FROM max(d.sent_at) - %(began)s),
+           percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM d.sent_at - s.due_at)),
+           max(extract(epoch FROM d.sent_at - s.due_at)),
+           percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM d.confirmed_at - d.sent_at)),
+           max(extract(epoch FROM d.confirmed_at - d.sent_at))
+      FROM bot_deployments d
+      JOIN (SELECT id, started_at FROM strategy_restores ORDER BY created_at DESC LIMIT 1) r ON true
+      JOIN strategy_restore_steps s ON s.run_id = r.id AND s.bot_id = d.bot_id
+     WHERE d.sent_at >= %(began)s
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +56,22 @@ class Size:
     strategies: int
     linger_s: int  # long enough for a second deployment of something to show itself
 
-    @property
-    def clients(self) -> int:
-        return -(-self.strategies // len(PAIRS))
-
 
 FULL, QUICK = Size(1000, 60), Size(14, 5)
 
 
-def run(*, quick: bool, only: str = "") -> dict[str, Any]:
+def run(*, quick: bool, only: str = "", strategies: int = 0) -> dict[str, Any]:
     """The whole benchmark; the answer is what its last line holds."""
-    size = QUICK if quick else FULL
+    size = Size(strategies, 15) if strategies else QUICK if quick else FULL
     with Stage() as ground:
         house = House(ground, free_port())
         house.start_hummingbot()
         set_up_django(ground)
-        say(f"making {size.strategies} strategies of {size.clients} clients")
-        plant(size, house.url)
+        say(f"making {size.strategies} strategies of {clients_for(size.strategies)} clients")
+        seed(size.strategies, sandbox=house.url, gateway=house.gateway(), now=datetime.now(UTC))
         house.start_workers()
-        took = house.await_confirmed(size, since=datetime(2000, 1, 1, tzinfo=UTC))
-        say(f"all of them run: deployed for the first time in {took} s")
+        house.await_running(size)
+        say("all of them run")
         time.sleep(3)  # the sandbox writes down at once what runs
         house.kill_everything()
         house.let_containers_die()
@@ -81,33 +88,11 @@ def report(size: Size, figures: dict[str, Any]) -> dict[str, Any]:
     say(f"{'holds' if holds else 'MISSES':6} {size.strategies} strategies run {figures['restored_s']} s after Hummingbot "
         f"answered, {ratio} times the bound of {bound:g} s that a spacing of {figures['spacing_s']} s sets; "
         f"{figures['deployments']} deployments, {figures['bots_running_twice']} bots twice")  # fmt: skip
+    load = {"strategies": size.strategies, "clients": clients_for(size.strategies)}
     return {
         "bench": "restore", "ratios": {"restored_over_spacing": ratio}, "figures": figures | {"bound_s": bound},
-        "load": {"strategies": size.strategies, "clients": size.clients, "processors": os.cpu_count(), "fsync": True},
+        "load": load | {"processors": os.cpu_count(), "fsync": True},
     }  # fmt: skip
-
-
-def plant(size: Size, sandbox: str) -> None:
-    """Clients with a key at the sandbox's exchange, and a strategy on each of its pairs, wanted but not yet sent."""
-    from clients.services.manage_clients import create_client
-    from ground.scope import Scope
-    from strategies.services.start_strategy import start_strategy
-
-    scope, now = Scope(actor="operator:bench"), datetime.now(UTC)
-    for number in range(size.strategies):
-        k, pair = number // len(PAIRS), PAIRS[number % len(PAIRS)]
-        if pair == PAIRS[0]:
-            key = {"api_key": f"bench-key-{k:06d}-{'x' * 16}", "api_secret": f"secret-{k}"}
-            sent = {"exchange": "binance", "api_key": key["api_key"], "secret": key["api_secret"]}
-            requests.post(f"{sandbox}/control/keys", json=sent, timeout=10).raise_for_status()
-            create_client(
-                scope=scope, name=f"Bench {k}", account_identifier=f"bench_{k}", wallets=[],
-                connectors=[{"name": "binance", **key}],
-            )  # fmt: skip
-        start_strategy(
-            scope=scope, symbol=pair.replace("/", ""), mode=MODES[number % len(MODES)], exchange="binance",
-            account=f"bench_{k}", now=now, wait=False,
-        )  # fmt: skip
 
 
 class House:
@@ -167,7 +152,7 @@ class House:
 
     def _await_silence(self) -> None:
         """Until the workers have seen that Hummingbot is away."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         with psycopg.connect(self.ground.superuser(), autocommit=True) as database:
             while not database.execute("SELECT 1 FROM hummingbot_state WHERE failures > 0").fetchone():
                 if time.monotonic() > end:
@@ -184,8 +169,20 @@ class House:
         time.sleep(size.linger_s)
         return {
             "restored_s": restored, "spacing_s": str(self._spacing()), "deployments": self._deployments(began),
-            "worker_cpu_s": round(cpu.between(before, after) / 1e9, 2), **self._at_hummingbot(size),
+            "worker_cpu_s": round(cpu.between(before, after) / 1e9, 2), **self._phases(began),
+            **self._at_hummingbot(size),
         }  # fmt: skip
+
+    def await_running(self, size: Size) -> None:
+        """Until the workers have seen what was seeded."""
+        end = time.monotonic() + PATIENCE_S
+        with psycopg.connect(self.ground.superuser(), autocommit=True) as database:
+            while database.execute("SELECT count(*) FROM bot_runtime WHERE status = 'running'").fetchone() != (
+                size.strategies,
+            ):
+                if time.monotonic() > end:
+                    raise SystemExit(f"They are not seen running.\n{self.ground.last_words()}")
+                time.sleep(0.2)
 
     def await_confirmed(self, size: Size, *, since: datetime) -> float:
         """Seconds until each strategy's bot has a deployment that was confirmed since then."""
@@ -207,6 +204,16 @@ class House:
                     say(f"{found} after {spent:.0f} s")
                 time.sleep(0.2)
 
+    def _phases(self, began: datetime) -> dict[str, float]:
+        """Where the time went, in seconds: after Hummingbot answered, behind the turn, from sent to seen running."""
+        with psycopg.connect(self.ground.superuser()) as database:
+            row = database.execute(_PHASES, {"began": began}).fetchone()
+        names = ("planned_s", "first_sent_s", "last_sent_s", "behind_turn_p50_s", "behind_turn_most_s",
+                 "until_seen_p50_s", "until_seen_most_s")  # fmt: skip
+        return {
+            name: round(float(value), 2) for name, value in zip(names, row or (), strict=False) if value is not None
+        }
+
     def _spacing(self) -> Decimal:
         with psycopg.connect(self.ground.superuser()) as database:
             row = database.execute(
@@ -223,7 +230,7 @@ class House:
         """What its Docker says: each bot once, and no container that nobody asked for."""
         from bots.rules.names import requested_by_us
 
-        gateway = self._gateway()
+        gateway = self.gateway()
         running = [container.name for container in gateway.active_containers()]
         bots = Counter(name.rsplit("-", 1)[0] for container in running if (name := requested_by_us(container)))
         return {
@@ -232,7 +239,7 @@ class House:
             "bots_running_twice": sum(1 for times in bots.values() if times > 1),
         }
 
-    def _gateway(self) -> HummingbotGateway:
+    def gateway(self) -> HummingbotGateway:
         from bots.gateways.hummingbot import HummingbotGateway
 
         return HummingbotGateway(f"{self.url}/hummingbot", PASSWORD, PASSWORD, timeout_s=30)

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from django.db.models import F
+from django.db.models import F, Q
+from django.db.models.functions import Least
 from django.utils import timezone
 
 from bots.gateways.hummingbot import HummingbotGateway
@@ -26,6 +27,8 @@ from ground.scope import system_scope
 from ground.sql import fetch_all
 
 POLLER = system_scope("hummingbot-poll")
+AGAIN_WHILE_AWAY = timedelta(seconds=2)
+CLOCK_SET_BACK = timedelta(minutes=5)  # what is due later than that beyond a pause was stored by a clock that ran ahead
 SILENT_TOGETHER = timedelta(minutes=2)  # bots that fall silent within this time do so together
 
 _WATCHED = """
@@ -48,7 +51,7 @@ def poll_hummingbot(
         latency_ms = int((time.monotonic() - started) * 1000)
         version = _version(gateway)
     except GatewayError as error:
-        _record_failure(error.message)
+        _record_failure(error.message, now=clock())
         return True
     _record(sighting, latency_ms=latency_ms, version=version, clock=clock)
     take_down_doubles(sighting, gateway=gateway)
@@ -58,15 +61,16 @@ def poll_hummingbot(
 def _claim(*, now: datetime, force: bool) -> bool:
     """Whether this poll is ours: of many beats and workers one moves ``due_at`` on."""
     with POLLER.transaction():
+        pause = timedelta(seconds=poll_seconds())
         due = HummingbotState.objects.filter(id=1)
         if not force:
-            due = due.filter(due_at__lte=now)
-        if due.update(due_at=now + timedelta(seconds=poll_seconds()), polled_at=now):
+            due = due.filter(Q(due_at__lte=now) | Q(due_at__gt=now + pause + CLOCK_SET_BACK))
+        if due.update(due_at=now + pause, polled_at=now):
             return True
         if HummingbotState.objects.filter(id=1).exists():
             return False
         HummingbotState.objects.bulk_create(
-            [HummingbotState(id=1, due_at=now + timedelta(seconds=poll_seconds()), polled_at=now)],
+            [HummingbotState(id=1, due_at=now + pause, polled_at=now)],
             ignore_conflicts=True,
         )
         return HummingbotState.objects.filter(id=1, polled_at=now).exists()
@@ -159,6 +163,9 @@ def _retire_those_that_rose(sighting: Sighting, *, now: datetime) -> None:
         )  # fmt: skip
 
 
-def _record_failure(sentence: str) -> None:
+def _record_failure(sentence: str, *, now: datetime) -> None:
+    """It is asked again soon after this answer that never came: whoever waits for it should not wait for the next look."""
     with POLLER.transaction():
-        HummingbotState.objects.filter(id=1).update(error=sentence[:500], failures=F("failures") + 1)
+        HummingbotState.objects.filter(id=1).update(
+            error=sentence[:500], failures=F("failures") + 1, due_at=Least("due_at", now + AGAIN_WHILE_AWAY)
+        )

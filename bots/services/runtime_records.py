@@ -14,7 +14,8 @@ from bots.types import InstanceStatus, Observation, Performance
 from ground.sql import run
 
 # Hummingbot forgets a bot's log when it restarts: what was read of this instance before stays.
-# An older look never overwrites a newer one, and a look at an older deployment never overwrites a newer one's.
+# An older look never overwrites a newer one, and a look at an older deployment never overwrites a newer one's. No look is
+# ten minutes late: then the clock was set back.
 _UPSERT = """
     INSERT INTO bot_runtime AS r (bot_id, client_id, status, explanation, instance_name, observed_at, changed_at,
                                   misses, performance, performance_at, error_lines, errors_at, nowhere_since)
@@ -45,6 +46,7 @@ _UPSERT = """
         nowhere_since = CASE WHEN r.instance_name = excluded.instance_name AND excluded.nowhere_since IS NOT NULL
                              THEN coalesce(r.nowhere_since, excluded.nowhere_since) ELSE excluded.nowhere_since END
      WHERE r.observed_at <= excluded.observed_at OR r.instance_name <> excluded.instance_name
+           OR r.observed_at > excluded.observed_at + interval '10 minutes'
 """
 
 

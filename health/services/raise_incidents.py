@@ -19,7 +19,7 @@ from alerts.services.incidents import raise_incidents, resolve_incidents
 from alerts.services.touched import set_touched
 from bots.models import HummingbotState
 from bots.rules.words import HealthStatus
-from bots.selectors import SILENT_POLLS
+from bots.selectors import SILENT_POLLS, poll_seconds
 from exchanges.names import resolve
 from ground.scope import Scope
 from ground.sql import fetch_all, run
@@ -133,13 +133,15 @@ def _kinds() -> dict[str, Any]:
 
 
 def _hummingbot(now: datetime) -> HummingbotSeen:
-    """Away after so many polls in a row without a readable answer; never where none is configured."""
+    """Away after as many polls without a readable answer, in the time that so many take while it answers; never where
+    none is configured."""
     if not settings.HUMMINGBOT_API_URL:
         return HummingbotSeen()
     state = HummingbotState.objects.filter(id=1).first()
     if state is None:
         return HummingbotSeen()
-    if state.failures >= SILENT_POLLS:
+    patience = timedelta(seconds=SILENT_POLLS * poll_seconds())
+    if state.failures >= SILENT_POLLS and (state.last_ok_at is None or now - state.last_ok_at >= patience):
         return HummingbotSeen(state.last_ok_at or state.polled_at or now, state.error)
     return HummingbotSeen(silent_since=state.broker_suspect_since)
 

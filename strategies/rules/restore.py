@@ -18,7 +18,7 @@ any more, because every worker is gone, it ends and each bot recovers by itself.
 GIVES_UP_AFTER = timedelta(hours=1)
 """After the last turn: what has not come back by then is left to its own recovery, so that another run can begin."""
 
-LETS_GO_AHEAD = timedelta(seconds=4)  # longer than the beat, so that no turn is missed between two looks
+LETS_GO_AHEAD = timedelta(seconds=10)  # several beats: a busy worker misses no turn between two looks
 
 
 class RestoreReason(StrEnum):

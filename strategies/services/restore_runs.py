@@ -15,10 +15,12 @@ from django.db.models import Q
 from django.utils import timezone
 
 from bots.models import HummingbotState
+from bots.services.deployments import nudge_workers
 from bots.services.keep_running import plan_recovery
 from strategies.models import RestoreRun, RestoreStep
 from strategies.rules.carried import sentence_of
 from strategies.rules.restore import (
+    LETS_GO_AHEAD,
     OPEN_RUNS,
     UNSETTLED,
     Found,
@@ -146,7 +148,9 @@ def _held_back(run_id: UUID, now: datetime) -> list[UUID]:
         by_bot = {r.standing.bot_id: r for r in rows}
         steps = [r.standing for r in rows]
         waiting = [by_bot[s.bot_id] for s in next_turns(steps, within=_EVER, now=now)]
-        soon = next_turns(steps, within=READS_AHEAD, now=now)
+        # The first turns wait for nobody's orders but their own.
+        has_begun = any(s.outcome != RestoreOutcome.PENDING for s in steps)
+        soon = next_turns(steps, within=READS_AHEAD if has_begun else LETS_GO_AHEAD, now=now)
     plan_recovery(_holds(waiting, now=now, spacing=_spacing(run)))
     return [s.bot_id for s in soon if by_bot[s.bot_id].carried_at is None][:AT_ONCE]
 
@@ -197,7 +201,9 @@ def _go_on(run_id: UUID, now: datetime) -> None:
         if is_over(_after(steps, changes), now=now):
             _finish(run, now, run.message)
     # Should this worker die before it says so: until their holds end they wait, and then come back all the same.
-    plan_recovery(_turns(changes, rows))
+    turns = _turns(changes, rows)
+    if plan_recovery(turns) and min(turns.values()) <= now:
+        nudge_workers()
     for change in changes:
         if change.outcome == RestoreOutcome.RESTORED:
             log.info(f"Restored strategy: {rows[change.bot_id].label}", bot=str(change.bot_id))

@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from bots.gateways.hummingbot import HummingbotGateway
 from bots.models import Bot, BotDeployment, BotRuntime, HummingbotState
 from bots.rules.words import RuntimeStatus
-from bots.services.poll_hummingbot import POLLER
+from bots.services.poll_hummingbot import POLLER, poll_hummingbot
 from bots.services.runtime_records import Seen, record_observations
 from bots.services.start_bot import start_bot
 from bots.types import InstanceStatus, LogLine, Observation
@@ -90,3 +91,18 @@ def test_keeps_a_runs_errors_when_hummingbot_forgets_them_and_not_into_the_next_
     assert again.errors_at == at + timedelta(seconds=3)
     following = _record(bot, at_s=4, name=f"{NAME}-2")
     assert (following.error_lines, following.errors_at) == ([], None)
+
+
+def test_asks_again_within_seconds_while_hummingbot_is_away_and_even_when_the_clock_was_set_back() -> None:
+    nobody = HummingbotGateway("http://127.0.0.1:9", "admin", "wrong")
+    now = timezone.now()
+
+    def is_asked(after_s: float) -> bool:
+        return poll_hummingbot(gateway=nobody, clock=lambda: now + timedelta(seconds=after_s))
+
+    assert [is_asked(s) for s in (0, 1, 2, 3, 4)] == [True, False, True, False, True]
+    assert _state().failures == 3
+    HummingbotState.objects.update(failures=0, due_at=now + timedelta(seconds=10))
+    assert not is_asked(9), "while it answers it is asked at its pace"
+    HummingbotState.objects.update(due_at=now + timedelta(hours=1))
+    assert is_asked(9), "no pause is so long: the clock was set back"

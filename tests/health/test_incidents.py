@@ -147,7 +147,7 @@ def test_a_bot_that_fell_during_an_outage_is_told_of_only_once_it_was_looked_at_
     settings.HUMMINGBOT_API_URL = "http://hummingbot.test"
     [bot] = running()
     Bot.objects.filter(id=bot).update(runtime_kind="hummingbot")
-    HummingbotState.objects.create(id=1, failures=3, last_ok_at=timezone.now(), error="Connection refused.")
+    HummingbotState.objects.create(id=1, failures=3, last_ok_at=timezone.now() - MINUTE, error="Connection refused.")
     look()
     judged([bot], "stopped")
     look()
@@ -167,9 +167,12 @@ def test_hummingbot_away_is_one_incident_with_its_bots_and_none_where_it_is_not_
 ) -> None:
     bots = running(3)
     Bot.objects.filter(id__in=bots).update(runtime_kind="hummingbot")
-    HummingbotState.objects.create(id=1, failures=3, last_ok_at=timezone.now(), error="Connection refused.")
+    HummingbotState.objects.create(id=1, failures=9, last_ok_at=timezone.now() - MINUTE, error="Connection refused.")
     assert look() == Outcome(0, 0, 0)
     settings.HUMMINGBOT_API_URL = "http://hummingbot.test"
+    HummingbotState.objects.update(last_ok_at=timezone.now() - timedelta(seconds=15))
+    assert look() == Outcome(0, 0, 0), "while it is away it is asked often: their number alone says nothing"
+    HummingbotState.objects.update(last_ok_at=timezone.now() - MINUTE)
     look()
     assert open_ones() == [("hummingbot_down", "hummingbot", "critical")]
     assert Incident.objects.get().title == "Hummingbot does not answer; 3 bots may be affected. Connection refused."

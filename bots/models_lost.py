@@ -19,6 +19,7 @@ class UnmanagedInstance(models.Model):
     has_container = models.BooleanField(help_text="Docker runs a container of this name.")
     status = models.CharField(max_length=32, blank=True, default="", help_text="Hummingbot's own word for it.")
     image = models.CharField(max_length=200, blank=True, default="")
+    advice = models.CharField(max_length=500, blank=True, default="", help_text="What to do about it.")
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
 

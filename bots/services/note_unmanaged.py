@@ -7,7 +7,7 @@ from datetime import datetime
 from bots.gateways.hummingbot import HummingbotGateway
 from bots.models import BotDeployment
 from bots.models_lost import UnmanagedInstance
-from bots.rules.lost_bots import requested_of
+from bots.rules.lost_facts import advice, requested_of
 from bots.rules.names import requested_by_us
 from bots.rules.words import OPEN_DEPLOYMENTS
 from ground.scope import system_scope
@@ -17,10 +17,11 @@ NOTER = system_scope("recovery")
 
 # Two that look at once write the same; an older look never takes back what a newer one saw.
 _UPSERT = """
-    INSERT INTO unmanaged_instances AS u (instance_name, is_ours, has_container, status, image, first_seen_at, last_seen_at)
-    VALUES (%(name)s, %(is_ours)s, %(has_container)s, %(status)s, %(image)s, %(now)s, %(now)s)
+    INSERT INTO unmanaged_instances AS u (instance_name, is_ours, has_container, status, image, advice, first_seen_at,
+                                          last_seen_at)
+    VALUES (%(name)s, %(is_ours)s, %(has_container)s, %(status)s, %(image)s, %(advice)s, %(now)s, %(now)s)
     ON CONFLICT (instance_name) DO UPDATE SET has_container = excluded.has_container, status = excluded.status,
-           image = excluded.image, last_seen_at = greatest(u.last_seen_at, excluded.last_seen_at)
+           image = excluded.image, advice = excluded.advice, last_seen_at = greatest(u.last_seen_at, excluded.last_seen_at)
 """
 
 
@@ -44,6 +45,12 @@ def note_unmanaged(*, gateway: HummingbotGateway, now: datetime) -> int:
                 "name": name[:200], "is_ours": requested_by_us(name) is not None, "now": now,
                 "has_container": container is not None, "status": status.word[:32] if status else "",
                 "image": container.image[:200] if container else "",
+                "advice": advice(
+                    is_ours=requested_by_us(name) is not None,
+                    has_container=container is not None,
+                    controllers=[report.controller for report in status.reports] if status else [],
+                    is_watched=status is not None,
+                )[:500],
             }  # fmt: skip
             run(_UPSERT, values)
         UnmanagedInstance.objects.filter(last_seen_at__lt=now).exclude(instance_name__in=unmanaged).delete()

@@ -9,7 +9,8 @@ from uuid import UUID
 from django.db.models import Count, Q
 
 from bots.models import Bot, BotDeployment, BotTemplate
-from bots.rules.lost_bots import Instance, Known, KnownBot, KnownClient, Proposal, Remembered, our_id, propose
+from bots.rules.lost_bots import propose
+from bots.rules.lost_facts import Instance, Known, KnownBot, KnownClient, Proposal, Remembered, our_id
 from bots.rules.words import OPEN_DEPLOYMENTS, DesiredStatus, RuntimeKind
 from bots.services.define_bot import template_of
 from clients.models import Client

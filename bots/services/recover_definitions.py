@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from django.db.models import Max
 
 from bots.models import Bot, BotDeployment, BotHealth
-from bots.rules.lost_bots import IS_UP, Action, Instance, Life, Proposal, requested_of, sequence_of
+from bots.rules.lost_facts import IS_UP, Action, Instance, Life, Proposal, requested_of, sequence_of
 from bots.rules.templates import validate_config
 from bots.rules.words import DeploymentStatus, DesiredStatus, HealthStatus, ReportedStatus, RuntimeKind
 from bots.services.deployments import nudge_workers, open_one
@@ -131,7 +131,13 @@ def _add_deployment(
     BotDeployment.objects.create(
         bot=bot, client_id=bot.client_id, sequence=sequence, status=status, requested_name=requested_of(instance.name)[:120],
         instance_name=instance.name, config=bot.config, was_adopted=True, requested_by=scope.actor,
-        message="Recovered from Hummingbot.", sent_at=instance.deployed_at or now,
+        message="Recovered from Hummingbot.", sent_at=_sent_at(instance, status, now),
         confirmed_at=now if status == DeploymentStatus.LIVE and instance.life == Life.RUNNING else None,
         ended_at=None if instance.life in IS_UP else instance.stopped_at or now, due_at=now,
     )  # fmt: skip
+
+
+def _sent_at(instance: Instance, status: DeploymentStatus, now: datetime) -> datetime:
+    """One whose strategy may run has from now on as long to report as a new one, before it is taken for one that failed."""
+    is_awaited = status == DeploymentStatus.LIVE and instance.life == Life.UP
+    return now if is_awaited else instance.deployed_at or now

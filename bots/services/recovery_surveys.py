@@ -14,7 +14,7 @@ from kombu.exceptions import OperationalError
 
 from bots.gateways.hummingbot import HummingbotGateway
 from bots.models_lost import RecoverySurvey
-from bots.rules.lost_bots import Action, Instance, Life, Proposal
+from bots.rules.lost_facts import Action, Instance, Life, Proposal
 from bots.rules.words import TemplateKind
 from bots.services.propose_recovery import known_instances, propose_recovery
 from bots.services.recover_definitions import Recovered, recover_definition
@@ -98,7 +98,10 @@ def _instance(fields: Mapping[str, Any]) -> Instance:
         name: datetime.fromisoformat(fields[name]) if fields[name] else None for name in ("deployed_at", "stopped_at")
     }
     markets = tuple((connector, pair) for connector, pair in fields["markets"])
-    words: dict[str, Any] = {"life": Life(fields["life"]), "kind": TemplateKind(fields["kind"]), "markets": markets}
+    words: dict[str, Any] = {
+        "life": Life(fields["life"]), "kind": TemplateKind(fields["kind"]), "markets": markets,
+        "parts": tuple(fields.get("parts", ())),
+    }  # fmt: skip
     return Instance(**{**fields, **words, **moments})
 
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bots.gateways.hummingbot import HummingbotGateway
-from bots.rules.lost_bots import IS_UP, Instance, Life, current_of, grouped, requested_of
+from bots.rules.lost_facts import IS_UP, Instance, Life, current_of, grouped, requested_of
 from bots.rules.words import TemplateKind
 from bots.types import BotRun, InstanceStatus, NamedConfig
 from ground.errors import Rejected
 
 _RUNS_PER_PAGE = 100
 _MOST_PAGES = 200
+_MOST_CONTROLLERS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ def _instance(name: str, lists: _Lists) -> Instance:
         markets=_markets(final),
         markets_from="the positions it reported",
         run_id=run.id if run else None,
+        was_stopped=run is not None and run.run_status == "STOPPED",
         deployed_at=run.deployed_at if run else None,
         stopped_at=run.stopped_at if run else None,
     )
@@ -89,15 +91,26 @@ def _instance(name: str, lists: _Lists) -> Instance:
 def _life(name: str, lists: _Lists, *, is_script: bool) -> Life:
     status, run = lists.statuses.get(name), lists.runs.get(name)
     if name in lists.active or (status is not None and name not in lists.exited):
-        if status is not None and status.word == "running" and status.is_reporting:
-            return Life.RUNNING
-        if run is not None and run.run_status == "STOPPED":
-            return Life.STOPPED
-        return Life.RUNNING if is_script and status is not None and status.recently_active else Life.UP
+        return _life_of_one_up(status, run, is_script=is_script)
     if name in lists.exited:
         return Life.EXITED
     is_archived = name in lists.archived or (run is not None and run.deployment_status == "ARCHIVED")
     return Life.ARCHIVED if is_archived else Life.GONE
+
+
+def _life_of_one_up(status: InstanceStatus | None, run: BotRun | None, *, is_script: bool) -> Life:
+    """A run that the log calls stopped is no sign: Hummingbot writes that before it tries, and never takes it back. Nor
+    is silence: Hummingbot does not watch a container whose image has lost its tag."""
+    if status is None:
+        return Life.UP
+    if status.word == "stopping":
+        return Life.STOPPED
+    if is_script:
+        was_stopped = run is not None and run.run_status == "STOPPED"
+        return Life.RUNNING if status.recently_active and not was_stopped else Life.UP
+    if status.word == "running" and status.is_reporting:
+        return Life.RUNNING
+    return Life.STOPPED if status.word == "running" and status.reports else Life.UP
 
 
 def _markets(status: InstanceStatus | None) -> tuple[tuple[str, str], ...]:
@@ -133,7 +146,7 @@ def _stored(gateway: HummingbotGateway, instance: Instance, lists: _Lists) -> di
     run = lists.runs.get(instance.name)
     names = run.controllers if run and run.controllers else (requested_of(instance.name),)
     configs = []
-    for name in names[:2]:
+    for name in names[:_MOST_CONTROLLERS]:
         try:
             configs.append(gateway.controller_config(name))
         except Rejected:
@@ -161,8 +174,13 @@ def _one(configs: Collection[NamedConfig], source: str) -> dict[str, Any] | None
     readable = [config for config in configs if config.error is None]
     if not readable:
         return None
-    content = dict(next(iter(readable)).content)
-    return {"content": content, "content_from": source, "controllers": len(readable)}
+    found = {"content": dict(readable[0].content), "content_from": source, "controllers": len(readable)}
+    return found | ({"parts": tuple(_part(config) for config in readable)} if len(readable) > 1 else {})
+
+
+def _part(config: NamedConfig) -> str:
+    said = [config.content.get(name) for name in ("controller_name", "connector_name", "trading_pair")]
+    return f"{config.name}: {' '.join(str(word) for word in said if word)}"[:200]
 
 
 def _archive(gateway: HummingbotGateway, path: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ground.scope import system_scope
 from ground.sql import fetch_all
 from strategies.models import ActiveStrategy
 from strategies.rules.words import StrategyStatus
+from strategies.services.recover_history import recover_history
 from strategies.services.versions import keep_version
 
 log = get_logger(__name__)
@@ -40,9 +41,18 @@ _KEPT = ("exchange", "symbol", "symbol_shown", "strategy_type", "interval", "con
 
 
 def recover_strategies(*, now: datetime) -> int:
-    """Take up strategies of recovered bots that the audit remembers as running; how many. Safe twice and at once."""
-    with RECOVERY.transaction(reason="strategy recovered with its bot"):
-        return sum(_taken_up(UUID(key), values, now) for key, values in _remembered(now).items())
+    """Take up strategies of recovered bots that the audit remembers as running; how many. Safe twice and at once.
+
+    Their versions and history come back first. Each is a transaction of its own: never two bots' rows are held.
+    """
+    recover_history(scope=RECOVERY, now=now)
+    with RECOVERY.transaction():
+        remembered = _remembered(now)
+    taken_up = 0
+    for key, values in remembered.items():
+        with RECOVERY.transaction(reason="strategy recovered with its bot"):
+            taken_up += _taken_up(UUID(key), values, now)
+    return taken_up
 
 
 def _remembered(now: datetime) -> dict[str, dict[str, Any]]:
@@ -56,7 +66,8 @@ def _remembered(now: datetime) -> dict[str, dict[str, Any]]:
 
 
 def _taken_up(key: UUID, values: dict[str, Any], now: datetime) -> bool:
-    bot = Bot.objects.select_for_update(of=("self",)).filter(id=values["bot_id"], desired_status="running").first()
+    bots = Bot.objects.select_for_update(of=("self",), no_key=True)
+    bot = bots.filter(id=values["bot_id"], desired_status="running").first()
     if bot is None or ActiveStrategy.objects.filter(bot_id=bot.id).exists():
         return False
     kept = {name: values[name] for name in _KEPT}

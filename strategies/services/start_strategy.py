@@ -13,7 +13,8 @@ from structlog import get_logger
 
 from bots.gateways.connect import configured_gateway
 from bots.models import Bot, BotDeployment
-from bots.rules.templates import validate_config
+from bots.rules.drift import is_same
+from bots.rules.templates import applied, validate_config
 from bots.rules.words import DeploymentStatus, DesiredStatus, RuntimeKind
 from bots.services.ask_hummingbot import bring_there, due_after_deadline
 from bots.services.define_bot import define_bot
@@ -135,7 +136,7 @@ def _store(scope: Scope, wish: Wish, template: Template, client_id: UUID, now: d
             symbol_shown=wish.symbol_shown, strategy_type=wish.mode, interval=wish.interval, config=wish.config,
             version=version, status_at=now, started_at=now, started_by=scope.actor,
         )  # fmt: skip
-        _take_down_old_config(scope, bot, now)
+        _take_down_old_config(scope, bot, template, now)
         start_bot(scope=scope, bot_id=bot.id, now=now, reason=f"strategy {strategy}", wait=False)
         deployment = open_one(bot.id)
         if deployment and wait:
@@ -154,10 +155,11 @@ def _take_up_stop(present: ActiveStrategy, now: datetime) -> None:
     present.save(update_fields=[*STOP_FIELDS])
 
 
-def _take_down_old_config(scope: Scope, bot: Bot, now: datetime) -> None:
-    """What is still up or under way from before runs with the config that was wanted then: it is replaced."""
+def _take_down_old_config(scope: Scope, bot: Bot, template: Template, now: datetime) -> None:
+    """What is still up or under way from before runs with the config that was wanted then: it is replaced, unless the
+    template makes the same of both. A definition that was recovered from Hummingbot has its defaults written out."""
     left = open_one(bot.id)
-    if left is not None and left.config != bot.config:
+    if left is not None and not is_same(applied(template, left.config), applied(template, bot.config)):
         redeploy_bot(scope=scope, bot_id=bot.id, now=now)
 
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bots.rules.catalogue import SHIPPED
-from bots.rules.lost_bots import (
+from bots.rules.lost_bots import propose
+from bots.rules.lost_facts import (
     Action,
     Instance,
     Known,
@@ -21,7 +22,6 @@ from bots.rules.lost_bots import (
     Remembered,
     current_of,
     grouped,
-    propose,
 )
 from bots.rules.names import account_name
 from bots.rules.templates import applied, render
@@ -115,7 +115,7 @@ def test_generations_of_a_bot_stand_together_in_their_order_and_the_newest_that_
             Action.SKIP,
             "deleted on purpose",
         ),
-        ({}, Action.CREATE, "nobody defined it"),
+        ({}, Action.CREATE, "no definition here"),
     ],
 )
 def test_what_is_known_decides_what_is_done(situation: dict[str, Any], action: Action, says: str) -> None:
@@ -151,11 +151,14 @@ def test_an_account_of_a_client_that_passed_its_name_on_is_nobodys() -> None:
         (Life.EXITED, "running", "running"),
         (Life.RUNNING, "stopped", "stopped"),
         (Life.RUNNING, "created", "running"),
+        ("up, and its run was stopped", None, "stopped"),
+        ("up, and its run was stopped", "running", "running"),
     ],
 )
-def test_wish_comes_from_the_audit_else_from_what_is_seen(life: Life, remembered: str | None, wish: str) -> None:
+def test_wish_comes_from_the_audit_else_from_what_is_seen(life: str, remembered: str | None, wish: str) -> None:
+    seen = {"life": life} if isinstance(life, Life) else {"life": Life.UP, "was_stopped": True}
     memory = {OUR_BOT: Remembered(ACME.id, {"desired_status": remembered}, 5)} if remembered else {}
-    assert propose([instance(life=life)], known(remembered=memory)).value("wish") == wish
+    assert propose([instance(**seen)], known(remembered=memory)).value("wish") == wish
 
 
 def test_without_a_config_its_positions_say_where_it_trades_but_nothing_says_what() -> None:
@@ -175,6 +178,7 @@ def test_without_a_config_its_positions_say_where_it_trades_but_nothing_says_wha
         (DesiredStatus.RUNNING, Life.UP, "running", False),
         (DesiredStatus.STOPPED, Life.RUNNING, "stopped", True),
         (DesiredStatus.CREATED, Life.ARCHIVED, "created", False),
+        (DesiredStatus.CREATED, Life.STOPPED, "created", True),
     ],
 )
 def test_wish_of_a_definition_that_is_there_stands_unless_nobody_ever_wished(
@@ -184,4 +188,11 @@ def test_wish_of_a_definition_that_is_there_stands_unless_nobody_ever_wished(
         proposal = propose([found], known(bots=[defined(wish=wish)]))
         assert proposal.action in (Action.ADOPT, Action.LINK)
         assert proposal.value("wish") == becomes
-        assert any("taken down" in note for note in proposal.notes) == is_taken_down
+        assert ("taken down." in proposal.then and "deployed again" not in proposal.then) == is_taken_down
+
+
+def test_a_bot_of_several_controllers_is_left_alone_with_a_sentence_that_names_them() -> None:
+    parts = ("leg-a: pmm_simple kucoin ETH-USDT", "leg-b: pmm_simple kucoin BTC-USDT")
+    proposal = propose([instance("legs-20261121-080000", controllers=2, parts=parts)], known())
+    assert proposal.action == Action.SKIP
+    assert all(part in proposal.why for part in parts) and "make a bot here for each" in proposal.why

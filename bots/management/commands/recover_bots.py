@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from bots.gateways.connect import configured_gateway
-from bots.rules.lost_bots import Action, Proposal
+from bots.rules.lost_facts import Action, Proposal
 from bots.services.propose_recovery import known_instances, propose_recovery
 from bots.services.recover_definitions import recover_definition
 from bots.services.survey_hummingbot import survey_hummingbot
@@ -22,7 +22,7 @@ SCOPE = system_scope("recovery")
 class Command(BaseCommand):
     help = (
         "Reads Hummingbot's status, containers, log of deploys, configs and archived bots, and rebuilds the definitions "
-        "that are missing here. Says of each field where it comes from. Nothing is sent to Hummingbot by it."
+        "that are missing here. Says of each field where it comes from, and what the workers then do in Hummingbot."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -63,6 +63,8 @@ class Command(BaseCommand):
             self.stdout.write(f"  {name} = {value}  (from {sourced.source})")
         for note in proposal.notes:
             self.stdout.write(f"  note: {note}")
+        if proposal.then:
+            self.stdout.write(f"  then: {proposal.then}")
 
     def _sum_up(self, proposals: list[Proposal], *, dry_run: bool) -> None:
         if not proposals:
@@ -70,6 +72,8 @@ class Command(BaseCommand):
             return
         counts = {action: sum(one.action == action for one in proposals) for action in Action}
         told = ", ".join(f"{count} to {action}" for action, count in counts.items() if count)
+        if counts[Action.SKIP] == len(proposals):
+            told = f"Nothing to recover; {told}, for the reasons above"
         self.stdout.write(f"{told}.{' Nothing was changed (dry run).' if dry_run else ''}")
 
 

@@ -101,8 +101,11 @@ class PastShown(serializers.Serializer[Any]):
     stopped_at = serializers.DateTimeField()
     stopped_by = serializers.CharField()
     reason = serializers.CharField()
-    pnl = serializers.CharField(allow_null=True, help_text="Realised, after fees; an exact decimal.")
-    fees = serializers.CharField(allow_null=True)
+    pnl = serializers.CharField(
+        allow_null=True,
+        help_text="Realised, after fees; an exact decimal. Null, as all three: its trades were not read yet.",
+    )
+    fees = serializers.CharField(allow_null=True, help_text="Null also: the worth of one of them cannot be told.")
     trades_count = serializers.IntegerField(allow_null=True)
     currency = serializers.CharField(allow_null=True)
     config = serializers.JSONField()

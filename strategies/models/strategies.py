@@ -96,7 +96,7 @@ class StrategyHistory(models.Model):
         max_digits=38,
         decimal_places=18,
         null=True,
-        help_text="Of its trades, as far as their worth in the quote is known.",
+        help_text="Of its trades; empty: not known, or the worth of one of them in the quote is not.",
     )
     trades_count = models.PositiveIntegerField(null=True, help_text="Executions; empty: not known.")
     currency = models.CharField(max_length=20, blank=True, default="", help_text="Of pnl and fees.")

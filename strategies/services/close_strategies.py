@@ -15,7 +15,7 @@ LATE_TRADES = timedelta(days=1)  # so long after a stop its figures are correcte
 
 # The trades of a run are its bot's since the start, also those between the wish to stop and the stop; the next run's are not.
 # What is not known is null: all of it until trades of the run were read at all (an imported run's were made elsewhere),
-# and its fees where the worth of one of them cannot be told.
+# unless nothing of it was ever sent; and its fees where the worth of one of them cannot be told.
 _FIGURES = """
     SELECT CASE WHEN k.is_read THEN u.pnl END AS pnl, CASE WHEN k.is_read AND u.unpriced = 0 THEN u.fees END AS fees,
            CASE WHEN k.is_read THEN u.trades_count END AS trades_count,
@@ -24,9 +24,12 @@ _FIGURES = """
                    min(t.currency) AS currency, count(*) FILTER (WHERE t.fee_quote IS NULL) AS unpriced
               FROM trades t
              WHERE t.bot_id = {run}.bot_id AND t.mode = 'live' AND t.executed_at >= {run}.started_at {until}) u
-     CROSS JOIN LATERAL (SELECT u.trades_count > 0 OR ({run}.source = '' AND EXISTS (
+     CROSS JOIN LATERAL (SELECT u.trades_count > 0 OR ({run}.source = '' AND (EXISTS (
             SELECT 1 FROM bot_health h WHERE h.bot_id = {run}.bot_id AND h.checked_at >= {run}.started_at
-               AND h.evidence @> '[{{"probe": "trades", "outcome": "read"}}]')) AS is_read) k
+               AND h.evidence @> '[{{"probe": "trades", "outcome": "read"}}]')
+         OR NOT EXISTS (
+            SELECT 1 FROM bot_deployments d WHERE d.bot_id = {run}.bot_id AND d.sent_at IS NOT NULL
+               AND (d.ended_at IS NULL OR d.ended_at >= {run}.started_at)))) AS is_read) k
 """
 _INSERT = f"""
     INSERT INTO strategy_history (id, client_id, bot_id, exchange, symbol, symbol_shown, strategy_type, interval, config,

@@ -8,6 +8,7 @@ from structlog import get_logger
 
 from bots.selectors import JOINS, STATUS, base_params
 from ground.sql import fetch_all, run
+from strategies.rules.words import MOVES
 from strategies.services.close_strategies import KEEPER, close_ended
 
 log = get_logger(__name__)
@@ -25,12 +26,15 @@ _STOPPED_AS_BOTS = f"""
            stop_requested_by = b.desired_by, stop_reason = coalesce(nullif(b.desired_reason, ''), 'user_stopped')
       FROM due, bots b WHERE s.id = due.id AND b.id = s.bot_id AND b.desired_status = 'stopped'
 """  # noqa: S608 - made of constants
-# Evidence is a trade, or figures of its controller that changed; nothing that only says it is there.
+# Evidence is a trade, or figures of its controller that changed; nothing that only says it is there. The first figures of
+# a deployment come with its start, and show nothing yet.
 _LAST_ACTIVE = f"""
     WITH x AS MATERIALIZED (
         SELECT a.id, greatest(h.last_trade_at, r.performance_at) AS at FROM active_strategies a
           LEFT JOIN bot_health h ON h.bot_id = a.bot_id
-          LEFT JOIN bot_runtime r ON r.bot_id = a.bot_id),
+          LEFT JOIN bot_deployments d ON d.bot_id = a.bot_id AND d.status = 'live'
+          LEFT JOIN bot_runtime r ON r.bot_id = a.bot_id AND r.instance_name = d.instance_name
+                                 AND r.performance_at > d.confirmed_at),
     due AS MATERIALIZED (
         SELECT s.id, x.at FROM active_strategies s JOIN x ON x.id = s.id
          WHERE x.at >= s.started_at AND (s.last_active IS NULL OR x.at > s.last_active) {_LOCKED})
@@ -43,6 +47,7 @@ _SAID_BY_A_RUN = """
                AND (n.status = 'planned' OR n.status = 'running' AND t.outcome IN ('pending', 'released')
                     OR t.outcome = 'restored' AND t.settled_at >= s.status_at))
 """
+_ALLOWED = ", ".join(f"('{before}', '{after}')" for before, afters in MOVES.items() for after in sorted(afters))
 _STATUSES = f"""
     WITH x AS MATERIALIZED (
         SELECT a.id, CASE WHEN q.quarantined_at IS NOT NULL THEN 'quarantined'
@@ -60,7 +65,7 @@ _STATUSES = f"""
     due AS MATERIALIZED (
         SELECT s.id, x.wanted, x.message, x.wanted = 'active' AND NOT {_SAID_BY_A_RUN} AS is_news
           FROM active_strategies s JOIN x ON x.id = s.id
-         WHERE x.wanted <> s.status AND s.status <> 'stopping' {_LOCKED})
+         WHERE (s.status, x.wanted) IN ({_ALLOWED}) {_LOCKED})
     UPDATE active_strategies s SET status = due.wanted, status_at = %(now)s, message = due.message
       FROM due WHERE s.id = due.id
     RETURNING s.bot_id, s.symbol_shown, s.strategy_type, due.is_news

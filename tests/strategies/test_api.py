@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connections
 from django.utils import timezone
 
-from bots.models import Bot
+from bots.models import Bot, BotRuntime
+from bots.services.start_bot import start_bot
 from bots.services.stop_bot import stop_bot
 from clients.models import Client
 from strategies.models import ActiveStrategy, StrategyHistory, StrategyVersion
@@ -154,16 +156,62 @@ def test_a_strategy_starts_again_with_its_own_bot_while_it_is_still_being_stoppe
     assert desk.deployment(first).config["order_amount"] == 7
 
 
+def test_a_start_with_another_config_replaces_what_a_stop_did_not_reach(desk: StrategyDesk, settings: Any) -> None:
+    first = desk.start().body["bot_id"]
+    settings.HUMMINGBOT_API_URL = "http://127.0.0.1:9"  # nobody listens there
+    assert desk.cast.acme_manages.post(STOP, {"symbol": "BTCUSDT"}).body["stopped"] is True
+    settings.HUMMINGBOT_API_URL = desk.sandbox.hummingbot_url
+    assert (desk.deployment(first).status, desk.status("?symbol=BTCUSDT")["status"]) == ("live", "stopping")
+    started = desk.start(config={"order_amount": 7})
+    assert started.body["started"] is True and started.body["bot_id"] == first
+    desk.work_until(lambda: desk.deployment(first).confirmed_at and len(desk.running()) == 1)
+    assert (desk.deployment(first).config["order_amount"], desk.deploys()) == (7, 2)
+
+
+def test_a_start_just_after_its_bot_was_stopped_starts_it(desk: StrategyDesk) -> None:
+    bot = desk.start().body["bot_id"]
+    stop_bot(scope=OPERATOR, bot_id=bot, now=timezone.now(), reason="maintenance", wait=False)
+    assert desk.start().body["started"] is True, "the stop came first, though nobody has looked since"
+    desk.work_until(lambda: desk.status("?symbol=BTCUSDT")["bot_status"] == "running")
+    past = StrategyHistory.objects.get()
+    assert (past.reason, past.stopped_by) == ("maintenance", OPERATOR.actor)
+
+
+def test_a_bot_started_again_while_its_strategy_is_being_stopped_goes_on_as_a_new_run(desk: StrategyDesk) -> None:
+    bot = desk.start().body["bot_id"]
+    desk.sandbox.fault("hummingbot", "down")
+    desk.stop(reason="a pause")
+    start_bot(scope=OPERATOR, bot_id=bot, now=timezone.now(), reason="on again", wait=False)
+    desk.sandbox.clear_faults()
+    desk.work_until(lambda: desk.status("?symbol=BTCUSDT")["running"])
+    assert (StrategyHistory.objects.get().reason, ActiveStrategy.objects.get().started_by) == (
+        "a pause",
+        OPERATOR.actor,
+    )
+    assert desk.stop().body["stopped"] is True
+
+
+def test_another_mode_beside_what_is_quarantined_and_still_up_says_to_stop_it(desk: StrategyDesk) -> None:
+    desk.start()
+    ActiveStrategy.objects.update(status="quarantined", message="It failed 5 times.")
+    refused = desk.start(mode="bull")
+    assert (refused.status, refused.body["code"]) == (409, "strategy_quarantined") and "stop it" in refused.body[
+        "detail"
+    ]
+    desk.stop()
+    desk.work_until(desk.history)
+    assert desk.start(mode="bull").body["started"] is True
+
+
 def test_last_active_moves_with_evidence_alone(desk: StrategyDesk) -> None:
     bot = desk.start().body["bot_id"]
     desk.cast.acme_manages.post("/bots/heartbeat", {"bot_id": bot, "status": "running"})
+    confirmed_at = desk.work_until(lambda: desk.deployment(bot).confirmed_at)
     ActiveStrategy.objects.update(last_active=None)
-    from bots.models import BotRuntime
-
-    BotRuntime.objects.update(performance_at=None)
+    BotRuntime.objects.update(performance_at=confirmed_at)
     desk.follow()
-    assert desk.status("?symbol=BTCUSDT")["last_active"] is None
-    BotRuntime.objects.update(performance_at=timezone.now())
+    assert desk.status("?symbol=BTCUSDT")["last_active"] is None, "what it reports at its start is no activity"
+    BotRuntime.objects.update(performance_at=confirmed_at + timedelta(seconds=1))
     desk.follow()
     assert desk.status("?symbol=BTCUSDT")["last_active"] is not None
 

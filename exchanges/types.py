@@ -81,6 +81,18 @@ class Ticker:
 
 
 @dataclass(frozen=True, slots=True)
+class MarketRules:
+    """What an order in one market must keep. What the exchange does not state is None."""
+
+    symbol: str
+    price_tick: Decimal | None  # quote: prices are multiples of it
+    quantity_step: Decimal | None  # base, also where the exchange counts contracts
+    min_quantity: Decimal | None  # base
+    min_notional: Decimal | None  # quote
+    max_leverage: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
 class Balance:
     """How much of one currency an account holds."""
 

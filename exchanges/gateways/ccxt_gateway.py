@@ -17,6 +17,7 @@ from exchanges.gateways import accounts, client, errors, markets, parsing
 from exchanges.gateways.clock import ExchangeClock
 from exchanges.gateways.errors import CannotReadTrades, MissingCredentials, NotCarried, UnknownMarket
 from exchanges.gateways.limiter import Limiter
+from exchanges.gateways.market_data import MarketDataReader
 from exchanges.gateways.own_trades import OwnTradesReader, is_empty_list
 from exchanges.gateways.turns import Turns
 from exchanges.names import resolve
@@ -36,7 +37,7 @@ def preload() -> None:
     client.ccxt_module()
 
 
-class ExchangeGateway(OwnTradesReader):
+class ExchangeGateway(OwnTradesReader, MarketDataReader):
     """One key at one exchange. Its calls run one after the other, whichever thread makes them."""
 
     def __init__(

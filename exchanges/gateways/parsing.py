@@ -92,15 +92,15 @@ def trade(row: Row, market: Row, symbol: str) -> Trade:
 
 def ticker(row: Row, symbol: str) -> Ticker:
     """What a market shows. Without a last price there is no ticker."""
-    percentage = _number_or_none(row.get("percentage"))
+    percentage = number_or_none(row.get("percentage"))
     return Ticker(
         symbol=symbol,
         last=_positive(row.get("last"), "last price"),
         bid=_price_or_none(row.get("bid")),
         ask=_price_or_none(row.get("ask")),
         change_24h_ratio=None if percentage is None else percentage / 100,
-        volume_24h=_number_or_none(row.get("baseVolume")),
-        quote_volume_24h=_number_or_none(row.get("quoteVolume")),
+        volume_24h=number_or_none(row.get("baseVolume")),
+        quote_volume_24h=number_or_none(row.get("quoteVolume")),
         observed_at=None if row.get("timestamp") is None else _instant(row["timestamp"]),
     )
 
@@ -129,7 +129,7 @@ def order(row: Row, market: Row, symbol: str) -> OpenOrder:
 
 
 def _base_or_none(value: Any, market: Row, price: Decimal | None) -> Decimal | None:
-    amount = _number_or_none(value)
+    amount = number_or_none(value)
     if amount is None or amount < 0 or not market.get("contract"):
         return amount if amount is None or amount >= 0 else None
     contract_size = market.get("contractSize")
@@ -145,7 +145,7 @@ def balances(unified: Row) -> dict[str, Balance]:
     for currency, about in unified.items():
         if currency in _NO_CURRENCIES or not isinstance(about, dict):
             continue
-        free, used, total = (_number_or_none(about.get(word)) for word in ("free", "used", "total"))
+        free, used, total = (number_or_none(about.get(word)) for word in ("free", "used", "total"))
         found[currency] = _balance(currency, free, used, total)
     return found
 
@@ -164,7 +164,7 @@ def _sizes(row: Row, market: Row, price: Decimal) -> tuple[Decimal, Decimal]:
     """Base quantity and quote notional; exchanges count contracts, whose size the market tells."""
     amount = _positive(row.get("amount"), "quantity")
     if not market.get("contract"):
-        cost = _number_or_none(row.get("cost"))
+        cost = number_or_none(row.get("cost"))
         return amount, cost if cost is not None and cost > 0 else amount * price
     contract_size = market.get("contractSize")
     value = amount * (Decimal(1) if contract_size is None else _positive(contract_size, "contract size"))
@@ -176,7 +176,7 @@ def _sizes(row: Row, market: Row, price: Decimal) -> tuple[Decimal, Decimal]:
 def _fee(row: Row) -> tuple[Decimal | None, str | None]:
     listed = [fee for fee in row.get("fees") or [] if isinstance(fee, dict)]
     for fee in [row.get("fee") or {}, *listed]:
-        cost = _number_or_none(fee.get("cost"))
+        cost = number_or_none(fee.get("cost"))
         if cost is not None:
             return cost, _text(fee.get("currency"))
     return None, None
@@ -233,11 +233,11 @@ def _positive(value: Any, what: str) -> Decimal:
     return number
 
 
-def _number_or_none(value: Any) -> Decimal | None:
+def number_or_none(value: Any) -> Decimal | None:
     return None if value is None else _number(value, "number")
 
 
 def _price_or_none(value: Any) -> Decimal | None:
     """A bid or ask; exchanges write 0 where a side of the book is empty."""
-    number = _number_or_none(value)
+    number = number_or_none(value)
     return number if number is not None and number > 0 else None

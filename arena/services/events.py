@@ -1,0 +1,41 @@
+"""Telling listeners: rows written in the transaction that they tell of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from arena.models import ArenaEvent
+from arena.rules.statuses import EventKind
+from ledger.services.record_paper import Filled
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """What happened to one bot. ``payload`` holds ids and what changed; small."""
+
+    client_id: UUID
+    bot_id: UUID
+    kind: EventKind
+    payload: dict[str, Any] = field(default_factory=dict)
+
+
+def tell(events: Iterable[NewEvent], *, now: datetime) -> None:
+    """Write events within the open transaction."""
+    ArenaEvent.objects.bulk_create(
+        ArenaEvent(client_id=one.client_id, bot_id=one.bot_id, kind=one.kind, payload=one.payload, happened_at=now)
+        for one in events
+    )
+
+
+def trade_event(filled: Filled) -> NewEvent:
+    """A trade as listeners see it."""
+    payload = {
+        "trade_id": str(filled.trade_id), "position_id": str(filled.position_id), "symbol": filled.symbol,
+        "action": str(filled.action), "side": str(filled.side), "price": filled.price, "quantity": filled.quantity,
+        "size": filled.size, "fee": filled.fee, "pnl": filled.pnl, "cause": str(filled.cause),
+    }  # fmt: skip
+    return NewEvent(filled.client_id, filled.bot_id, EventKind.TRADE, payload)

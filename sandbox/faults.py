@@ -34,7 +34,7 @@ MODEL_FAULTS = {
     "chatty": "its decisions stand among sentences",
     "object": "its decisions are an object around a list",
     "truncated": "its words end in the middle, as when the limit of tokens is reached",
-    "giant": "some 25 MB of decisions",
+    "giant": "some 5 MB of decisions",
 }
 KEY_FAULTS = {"revoked": "the exchange or model API refuses the key, and bots that use it stop trading"}
 HUMMINGBOT_FAULTS = {

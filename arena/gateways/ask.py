@@ -143,7 +143,7 @@ def _heard(provider: ProviderAccess, exchange: Exchange, error: GatewayError | N
 def _wait_s(error: GatewayError, attempts: int) -> float | None:
     """What the provider asks for, else twice as long each time; None where it asks for more than anybody waits."""
     if error.retry_after_s is None:
-        return min(FIRST_WAIT_S * 2 ** (attempts - 1), LONGEST_WAIT_S)
+        return min(FIRST_WAIT_S * 2.0 ** (attempts - 1), LONGEST_WAIT_S)
     asked_s = max(error.retry_after_s, FIRST_WAIT_S)
     return asked_s if isinstance(error, RateLimited | Unavailable) and asked_s <= LONGEST_WAIT_S else None
 

@@ -104,7 +104,8 @@ def _answer(world: World, call: Call, asked: Asked, struck: list[str]) -> Reply:
         _remember(world, call, asked.api, asked=asked, text=scripted.body)
         return Reply(status=scripted.status, text=scripted.body, content_type=scripted.content_type)
     said = scripted.said() if scripted else _decided(world, asked, struck)
-    said = said.within(asked.limit)
+    if "giant" not in struck:
+        said = said.within(asked.limit)
     _remember(world, call, asked.api, asked=asked, text=said.text)
     return api.write(asked, said, number=number)
 
@@ -113,7 +114,10 @@ def _decided(world: World, asked: Asked, struck: list[str]) -> Said:
     if "refuses" in struck:
         return Said("I cannot help with trading decisions.", finish="refused")
     if "giant" in struck:
-        return Said("[" + '{"action": "HOLD", "reasoning": "so it goes"}, ' * 600_000 + "]")
+        return Said(
+            "[" + '{"action": "HOLD", "reasoning": "so it goes"}, ' * 100_000 + "]",
+            usage=(asked.prompt_tokens, 900_000),
+        )
     named = asked.model.removeprefix("sandbox-")
     style = named if named in trader.STYLES else world.models.style
     said = trader.decide(

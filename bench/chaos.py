@@ -106,7 +106,7 @@ def report(
             "calm_s": calm.took_s, "done": dict(done), "wishes": len(wished), "looks": watch.looks,
             "wishes_unanswered": sum(wish.status is None for wish in wished),
             "wanted": sum(state.is_wanted for state in states), "quarantined": len(calm.freed),
-            "containers_made": books.containers, "times_a_strategy_ran": books.times_run,
+            "up_started_anew": house.given_up, "containers_made": books.containers, "times_a_strategy_ran": books.times_run,
             "brought_back_by_chaos": len(books.pardoned),
         } | audited.figures,
     }  # fmt: skip

@@ -48,6 +48,7 @@ class House:
             "EXCHANGE_BASE_URLS": json.dumps(dict.fromkeys(EXCHANGES, f"{self.sandbox_url}/exchange")),
         }  # fmt: skip
         self.up: subprocess.Popen[bytes] | None = None
+        self.given_up = 0  # how often bin/up ended while it came up
         self.sandbox: subprocess.Popen[bytes] | None = None
         self.lock = threading.Lock()
         self.session = requests.Session()
@@ -75,9 +76,21 @@ class House:
 
     # -- starting -----------------------------------------------------------------------------------------------------
     def start_up(self) -> None:
-        self.up = self._start([*python("-m", "bridge_project.up"), "--port", str(self.port)])
-        if not processes.wait_until(self.answers, timeout_s=START_PATIENCE_S, every_s=0.2):
+        """As a service manager does that keeps it: where it ends before it answers (its database was killed while it
+        came up), it is started again."""
+        until = time.monotonic() + START_PATIENCE_S
+        while time.monotonic() < until:
+            self.up = self._start([*python("-m", "bridge_project.up"), "--port", str(self.port)])
+            processes.wait_until(lambda: self._has_ended() or self.answers(), timeout_s=START_PATIENCE_S, every_s=0.2)
+            if not self._has_ended():
+                break
+            self.given_up += 1
+            time.sleep(1)
+        if not self.answers():
             raise SystemExit(f"The product does not start.\n{self.last_words()}")
+
+    def _has_ended(self) -> bool:
+        return self.up is None or self.up.poll() is not None
 
     def start_sandbox(self) -> None:
         words = ("--port", str(self.sandbox_port), "--state-file", str(self.folder / "sandbox.json"))

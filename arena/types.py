@@ -74,11 +74,11 @@ class OpenPosition:
 
 @dataclass(frozen=True, slots=True)
 class Portfolio:
-    """A bot's money and what it holds. None is what is not known, and what is not known allows nothing."""
+    """A bot's money and what it holds."""
 
     balance: Decimal  # quote, free to be bound: the account's balance
     equity: Decimal | None  # balance + margins + unrealised; None: a position has no mark
-    peak_equity: Decimal | None  # the highest equity since the start or the last reset
+    peak_equity: Decimal | None  # the highest since the start or the last reset; None: not kept yet, the start counts
     starting_balance: Decimal
     positions: tuple[OpenPosition, ...] = ()  # oldest first
     realized_pnl: Decimal = Decimal(0)

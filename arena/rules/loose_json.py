@@ -173,7 +173,7 @@ class _Reader:
 
     def _key(self) -> str | None:
         if self.text[self.at] in _CLOSING:
-            key = self._string(_AFTER_KEY, is_key=True)
+            key: str | None = self._string(_AFTER_KEY, is_key=True)
         else:
             word = _WORD.match(self.text, self.at)
             key, self.at = (word.group(), word.end()) if word else (None, self.at)

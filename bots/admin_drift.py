@@ -71,7 +71,7 @@ class IgnoreForm(ChoiceForm):
 
 @admin.register(BotDrift)
 class BotDriftAdmin(FactsAdmin):
-    list_display = ("owner", "field", "wanted", "held", "where", "state", "found", "chosen_by")
+    list_display = ("field", "owner", "wanted", "held", "where", "state", "found", "chosen_by")
     list_display_links = ("field",)
     list_before_template = "admin/bridge/drift_note.html"
     list_filter = (StateFilter, "changed")

@@ -8,18 +8,17 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanWidget
 
-from clients.admin_base import NOTHING, FactsAdmin, ago, badge, confirmation
-from ground.http import exact_json
+from clients.admin_base import NOTHING, FactsAdmin, badge, confirmation
 from strategies.models import RestoreRun, RestoreStep
-from strategies.rules.restore import RestoreOutcome, RestoreReason, RunStatus
+from strategies.rules.restore import RestoreAction, RestoreOutcome, RestoreReason, RunStatus
 from strategies.services.restore_requests import request_restore, stop_restore
 
 RUN_COLORS = {
@@ -43,14 +42,15 @@ class RestoreForm(BaseDialogForm):
 
 @admin.register(RestoreRun)
 class RestoreRunAdmin(FactsAdmin):
-    list_display = ("when", "reason", "state", "dry", "spacing_s", "counts", "requested_by", "message")
+    list_display = ("when", "cause", "dry", "state", "counts", "spacing", "who")
     list_display_links = ("when",)
     list_filter = ("status", "reason", "is_dry_run")
     ordering = ("-created_at", "-id")
+    change_form_after_template = "admin/bridge/restore_steps.html"
+    list_before_template = "admin/bridge/restores_note.html"
     actions_list = ("restore_now",)
     actions_detail = ("end",)
-    fields = ("state", "reason", "requested_by", "dry", "spacing_s", "message", "created_at", "started_at", "finished_at",
-              "steps_shown")  # fmt: skip
+    fieldsets = ((None, {"fields": (("state", "dry"), ("cause", "who"), ("when", "took", "spacing"), "says")}),)
 
     def has_handle_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(request.user.has_perm("strategies.change_restorerun"))
@@ -61,7 +61,8 @@ class RestoreRunAdmin(FactsAdmin):
         permissions=["handle"],
         dialog={
             "title": "Bring back every strategy that should run?",
-            "description": "What runs already is left alone. What was stopped on purpose stays stopped.",
+            "description": "What runs is left alone; what was stopped on purpose stays stopped. Shown first: the order, and "
+            "the positions and orders that are open.",
             "form_class": RestoreForm,
             "form_submit_text": "Go",
         },
@@ -82,7 +83,7 @@ class RestoreRunAdmin(FactsAdmin):
         icon="stop_circle",
         permissions=["handle"],
         dialog=confirmation(
-            "End this restore?", "Nobody waits for a turn any more; each bot recovers by itself.", "End"
+            "End this restore?", "Nobody waits for a turn any more; each bot comes back by itself.", "End"
         ),
     )
     def end(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
@@ -100,49 +101,112 @@ class RestoreRunAdmin(FactsAdmin):
     def state(self, row: RestoreRun) -> SafeString:
         return badge(row.status, RUN_COLORS[RunStatus(row.status)], says=row.message)
 
-    @display(description="only shown", ordering="is_dry_run", boolean=True)
-    def dry(self, row: RestoreRun) -> bool:
-        return row.is_dry_run
+    @display(description="kind", ordering="is_dry_run")
+    def dry(self, row: RestoreRun) -> SafeString:
+        return badge("dry run", "yellow", says="Nothing was sent.") if row.is_dry_run else badge("real", "grey")
 
-    @display(description="steps")
+    @display(description="why", ordering="reason")
+    def cause(self, row: RestoreRun) -> str:
+        return WHY[RestoreReason(row.reason)]
+
+    @display(description="seconds apart", ordering="spacing_s")
+    def spacing(self, row: RestoreRun) -> str:
+        return f"{row.spacing_s.normalize():f}"
+
+    @display(description="by", ordering="requested_by")
+    def who(self, row: RestoreRun) -> str:
+        return row.requested_by
+
+    @display(description="took")
+    def took(self, row: RestoreRun) -> str:
+        if row.finished_at is None or row.started_at is None:
+            return NOTHING
+        return f"{(row.finished_at - row.started_at).total_seconds():.0f} s"
+
+    @display(description="says")
+    def says(self, row: RestoreRun) -> str:
+        return row.message or NOTHING
+
+    @display(description="strategies")
     def counts(self, row: RestoreRun) -> str:
         outcomes: dict[str, int] = {}
-        for outcome in row.steps.values_list("outcome", flat=True):
-            outcomes[outcome] = outcomes.get(outcome, 0) + 1
-        return ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or NOTHING
+        found = row.steps.order_by().values_list("outcome", "action").annotate(n=Count("id"))
+        for outcome, planned, count in found:
+            word = WHAT[RestoreAction(planned)] if row.is_dry_run else OUTCOMES[RestoreOutcome(outcome)]
+            outcomes[word] = outcomes.get(word, 0) + count
+        return ", ".join(f"{count} {word}" for word, count in sorted(outcomes.items())) or "none"
 
-    @display(description="steps, in their order")
-    def steps_shown(self, row: RestoreRun) -> SafeString | str:
-        rows = row.steps.select_related("bot__client").order_by("position")[:500]
-        body = format_html_join(
-            "",
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-            (
-                (step.position, f"{step.symbol_shown} ({step.strategy_type}) of {step.bot.client.account_identifier}",
-                 step.action, _outcome(step), ago(step.due_at), _carried(step), step.message)
-                for step in rows
-            ),
-        )  # fmt: skip
-        if not body:
-            return NOTHING
-        head = format_html_join("", "<th>{}</th>", ((name,) for name in COLUMNS))
-        made = (
-            '<div class="bridge-scroll"><table class="bridge-table"><thead><tr>{}</tr></thead>'
-            "<tbody>{}</tbody></table></div>"
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        row = self.get_object(request, object_id)
+        return super().change_view(
+            request, object_id, form_url, {**(extra_context or {}), **(_steps(row) if row else {})}
         )
-        return format_html(made, head, body)
 
 
-COLUMNS = ("no.", "strategy", "what", "outcome", "turn", "carried", "")
+def _steps(run: RestoreRun) -> dict[str, Any]:
+    """What its page shows below the facts."""
+    steps = run.steps.select_related("bot__client").order_by("position")
+    shown = [
+        {"step": step, "plan": _plan(step), "outcome": _outcome(step, run), "carried": carried_lines(step.carried),
+         "says": "" if run.is_dry_run and step.carried else step.message}
+        for step in steps[:SHOWN]
+    ]  # fmt: skip
+    return {"steps": shown, "more": max(0, steps.count() - SHOWN), "is_dry_run": run.is_dry_run}
 
 
-def _outcome(step: RestoreStep) -> SafeString:
-    return badge(step.outcome, OUTCOME_COLORS[RestoreOutcome(step.outcome)])
+SHOWN = 500
+WHY = {
+    RestoreReason.BOOT: "the bridge was started", RestoreReason.HUMMINGBOT_RETURNED: "Hummingbot answers again",
+    RestoreReason.SEVERAL_DOWN: "several were down at once", RestoreReason.OPERATOR: "somebody asked for it",
+}  # fmt: skip
+WHAT = {
+    RestoreAction.DEPLOY: "deploy", RestoreAction.WATCH: "wait for it", RestoreAction.ADOPT: "runs already",
+    RestoreAction.SKIP: "quarantined",
+}  # fmt: skip
+OUTCOMES = {
+    RestoreOutcome.PENDING: "waiting", RestoreOutcome.RELEASED: "being deployed", RestoreOutcome.RESTORED: "restored",
+    RestoreOutcome.QUARANTINED: "quarantined", RestoreOutcome.STOPPED: "stopped",
+    RestoreOutcome.UNFINISHED: "not back yet",
+}  # fmt: skip
+MATCHES = {
+    "covered": "the account holds it",
+    "short": "the account holds less",
+    "unknown": "not checked at the exchange",
+}
+WHOSE = {"own": "", "other": ", not this bot's", "shared": ", perhaps another bot's"}
 
 
-def _carried(step: RestoreStep) -> str:
-    """Positions and orders that were open when its turn came, in short."""
-    if step.carried is None:
-        return NOTHING
-    text = exact_json(step.carried)
-    return text if len(text) <= 200 else f"{text[:200]}…"
+def _outcome(step: RestoreStep, run: RestoreRun) -> SafeString:
+    if run.is_dry_run:
+        return badge("only shown", "grey")
+    outcome = RestoreOutcome(step.outcome)
+    return badge(OUTCOMES[outcome], OUTCOME_COLORS[outcome])
+
+
+def _plan(step: RestoreStep) -> str:
+    action = RestoreAction(step.action)
+    turn = f", its turn at {step.due_at:%H:%M:%S} UTC" if action == RestoreAction.DEPLOY else ""
+    return f"{WHAT[action]}{turn}"
+
+
+def carried_lines(carried: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """``(colour, sentence)`` of what was open before its turn: each position and order, and what could not be read."""
+    if carried is None:
+        return []
+    match = str(carried.get("positions_match") or "")
+    lines = [
+        ("orange" if match == "short" else "blue",
+         f"{p['position_type']} {p['quantity']} {p['symbol']} from {p['entry_price']}: {MATCHES.get(match, match)}")
+        for p in carried["positions"]
+    ]  # fmt: skip
+    if carried["orders"] is None:
+        return [*lines, ("grey", f"open orders could not be read: {carried['orders_problem']}")]
+    orders = [
+        ("grey", f"{order['side']} order of {order['quantity']} at {order['price']}{WHOSE.get(order['whose'], '')}")
+        for order in carried["orders"][:5]
+    ]
+    more = len(carried["orders"]) - len(orders)
+    lines += [*orders, *([("grey", f"and {more} more orders")] if more > 0 else [])]
+    return lines or [("grey", "nothing open")]

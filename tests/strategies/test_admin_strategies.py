@@ -37,15 +37,22 @@ def test_a_strategy_is_started_changed_rolled_back_and_stopped(desk: StrategyDes
     assert (strategy.symbol, strategy.version, strategy.started_by) == ("BTC/USDT", 1, "operator:alice")
     desk.work_until(lambda: desk.status("?symbol=BTCUSDT")["bot_status"] == "running")
     change = f"{PAGE}/{strategy.id}"
-    changed = operator.post(f"{change}/change/", {"interval": "5m", "config": '{"order_amount": 300}'})
+    changed = operator.post(
+        f"{change}/change/", {"interval": "5m", "config": '{"order_amount": 300}', "seen_version": "1"}
+    )
     assert changed.status_code == 302
+    late = operator.post(f"{change}/change/", {"interval": "5m", "config": '{"order_amount": 9}', "seen_version": "1"})
+    assert "Somebody changed the strategy meanwhile" in late.content.decode(), "what another operator did is not undone"
     refused = operator.post(f"{change}/change/", {"interval": "5m", "config": '{"order_amount": -1}'})
     assert refused.status_code == 200 and "order_amount" in refused.content.decode()
     shown = operator.get(f"{change}/versions/").content.decode()
     assert "order_amount: 300" in shown and "order_amount: 250" in shown and "Version 2" in shown
-    operator.post(f"{change}/roll_back/", YES | {"number": "1"}, headers=HERE)
+    assert "wanted now" in shown and "Go back to version 1" in shown
+    operator.post(f"{change}/versions/", {"number": "1"})
     strategy.refresh_from_db()
     assert (strategy.version, strategy.config) == (3, {"order_amount": 250})
+    answer = operator.post(f"{change}/versions/", {"number": "77"}, follow=True)
+    assert "has no version 77" in answer.content.decode()
     operator.post(f"{change}/stop/", YES | {"reason": "enough"}, headers=HERE)
     desk.work_until(lambda: StrategyHistory.objects.exists())
     past = StrategyHistory.objects.get()

@@ -175,11 +175,11 @@ CELERY_TASK_TIME_LIMIT = 110
 CELERY_TASK_SOFT_TIME_LIMIT = 90
 CELERY_TASK_ROUTES = {"*.now": {"queue": "now"}}
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULE = {
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "pulse": {"task": "bridge_project.pulse", "schedule": 2.0, "options": {"expires": 10}},
     "plan-alerts": {"task": "alerts.plan", "schedule": 2.0, "options": {"expires": 10}},
     "send-alerts": {"task": "alerts.send", "schedule": 2.0, "options": {"expires": 10}},
-    "poll-hummingbot": {"task": "bots.poll_hummingbot", "schedule": 1.0, "options": {"expires": 5}},
+    "poll-hummingbot": {"task": "bots.poll_hummingbot", "schedule": 1.0, "options": {"expires": 10}},
     "reconcile-bots": {"task": "bots.reconcile_bots", "schedule": 2.0, "options": {"expires": 10}},
     "take-surveys": {"task": "bots.take_surveys", "schedule": 5.0, "options": {"expires": 20}},
     "note-unmanaged": {"task": "bots.note_unmanaged", "schedule": 60.0, "options": {"expires": 50}},
@@ -202,6 +202,13 @@ CELERY_BEAT_SCHEDULE = {
     "verify-ledger": {"task": "ledger.verify_ledger", "schedule": 600.0, "options": {"expires": 500}},
     "thin-snapshots": {"task": "ledger.thin_snapshots", "schedule": 3600.0, "options": {"expires": 600}},
 }
+# On a busy machine nothing short waits behind what takes long: that goes to the end of the queue (0 is its front).
+LONG_WORK_PRIORITY = 6
+for _tick in (
+    *("take-surveys", "note-unmanaged", "look-for-drift", "learn-cadence", "fill-gaps", "count-uptime", "thin-records"),
+    *("take-snapshots", "refresh-boards", "refresh-intervals", "verify-ledger", "thin-snapshots"),
+):
+    CELERY_BEAT_SCHEDULE[_tick]["options"]["priority"] = LONG_WORK_PRIORITY
 
 # -- the outside world ----------------------------------------------------------------------------------------------
 HUMMINGBOT_API_URL = _address("HUMMINGBOT_API_URL")

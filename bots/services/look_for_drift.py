@@ -78,7 +78,7 @@ class _Running:
 
 
 def look_for_drift(
-    *, gateway: HummingbotGateway, clock: Clock = timezone.now, limit: int = 50, most_s: float = 20
+    *, gateway: HummingbotGateway, clock: Clock = timezone.now, limit: int = 50, most_s: float = 5
 ) -> int:
     """Look at bots that are due; returns at how many. Safe to run twice, also at once."""
     with DRIFT.transaction():

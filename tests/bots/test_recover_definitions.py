@@ -243,10 +243,13 @@ def test_foreign_bot_needs_its_owner_and_then_takes_its_own_name(desk: Desk) -> 
     key = {"kucoin_api_key": "key-of-acme-0123456789"}
     desk.sandbox.add_account(acme, kucoin=key)
     desk.sandbox.add_container(name, account=acme, configs=[FOREIGN])
+    legs = [FOREIGN | {"id": "leg-a"}, FOREIGN | {"id": "leg-b", "trading_pair": "BTC-USDT"}]
+    desk.sandbox.add_container("legs-20260101-000000", account=acme, configs=legs)
     desk.sandbox.advance(10)
     before = Bot.objects.count()
 
     told = desk.recover()
+    assert "leg-a: pmm_simple kucoin ETH-USDT; leg-b: pmm_simple kucoin BTC-USDT" in told
     assert "say whose it is" in told
     assert Bot.objects.count() == before
     with pytest.raises(CommandError, match="client_nobody"):
@@ -322,6 +325,7 @@ def test_unmanaged_list_holds_what_is_up_and_nobody_defined_until_it_is_managed_
     assert note_unmanaged(gateway=desk.gateway(), now=timezone.now()) == 1
     row = UnmanagedInstance.objects.get()
     assert (row.instance_name, row.is_ours, row.has_container) == (stray, False, True)
+    assert row.advice.startswith("Claim or leave it:")
     _empty_bots()
     assert note_unmanaged(gateway=desk.gateway(), now=timezone.now()) == 2
     assert UnmanagedInstance.objects.get(is_ours=True).instance_name == instance

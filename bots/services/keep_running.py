@@ -19,7 +19,7 @@ from bots.rules.recovery import Decision, Move, decide, spread_of
 from bots.rules.words import DeploymentStatus
 from bots.selectors_recovery import Recoverable, bots_to_look_at, locked_situation
 from bots.services.deployments import nudge_workers, open_deployment, open_one
-from ground.scope import on_commit, system_scope
+from ground.scope import system_scope
 from ground.sql import run
 
 log = get_logger(__name__)
@@ -42,12 +42,16 @@ def keep_bots_running(*, now: datetime, limit: int = 200, most_s: float = 20) ->
 
     Only what the poller has stored is read, and only as long as Hummingbot answers: nothing is sent from here.
     """
-    deadline, done = time.monotonic() + most_s, 0
+    deadline = time.monotonic() + most_s
+    moves: list[Move] = []
     for bot_id in bots_to_look_at(RECOVERY, now=now, limit=limit):
         if time.monotonic() > deadline:
             break
-        done += keep_bot_running(bot_id=bot_id, now=now) is not Move.REST
-    return done
+        moves.append(keep_bot_running(bot_id=bot_id, now=now))
+    # Whoever calls this works on deployments next; of more than one a second worker can take its share.
+    if moves.count(Move.DEPLOY) > 1:
+        nudge_workers()
+    return sum(move is not Move.REST for move in moves)
 
 
 def keep_bot_running(*, bot_id: UUID, now: datetime) -> Move:
@@ -122,7 +126,6 @@ def _deploy(found: Recoverable, now: datetime) -> Move:
     deployment = open_deployment(bot, requested_by=RECOVERY.actor, now=now)
     BotRecovery.objects.filter(bot_id=bot.id).update(is_planned=False)
     log.info("bot is deployed again", bot_id=str(bot.id), name=deployment.requested_name)
-    on_commit(nudge_workers)
     return Move.DEPLOY
 
 

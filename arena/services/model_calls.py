@@ -1,0 +1,318 @@
+"""Each question to a model as a row: set aside, asked, its raw words stored before anything reads them, booked once.
+
+``open_call``, ``keep_reply``, ``close_call`` and ``lost_call`` join the caller's open transaction of the system's; the
+question itself is asked between them, outside of any. What a worker that died leaves is ended by ``end_abandoned_calls``:
+a reply that was stored is booked by what it says of its tokens, all else counts as estimated, and nobody asks again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Protocol
+from uuid import UUID
+
+from arena.gateways.usage import counted
+from arena.models import LlmCall, LlmProvider, LlmText
+from arena.rules import budget
+from arena.rules.statuses import CallPurpose, CallStatus, ProviderKind
+from arena.services.providers import ProviderUnusable, check_may_use, open_provider
+from arena.services.spend import reserve_spend, settle_spend
+from arena.types_models import Heard, ModelAnswer, ModelRequest, ProviderAccess, Step, ToolResult
+from ground.errors import NotFound, Unavailable
+from ground.scope import Scope
+from ground.sql import fetch_all, run
+
+MOST_ABANDONED = 200
+_STORE = """
+    UPDATE llm_calls
+       SET reply = %(reply)s, reply_status = %(status)s, attempts = %(attempts)s, duration_ms = %(duration_ms)s,
+           answered_at = %(now)s, error = %(error)s
+     WHERE id = %(id)s AND status = 'reserved' AND answered_at IS NULL
+"""
+_CLOSE = """
+    UPDATE llm_calls
+       SET status = %(status)s, cost = %(cost)s, answered_model = %(model)s, input_tokens = %(input_tokens)s,
+           output_tokens = %(output_tokens)s, error = coalesce(nullif(%(error)s, ''), error)
+     WHERE id = %(id)s AND status = 'reserved'
+"""
+_ABANDONED = """
+    SELECT id FROM llm_calls
+     WHERE status = 'reserved' AND asked_at < %(before)s ORDER BY asked_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
+"""
+
+
+class Ask(Protocol):
+    """``arena.gateways.ask.ask``."""
+
+    def __call__(
+        self, provider: ProviderAccess, request: ModelRequest, *, timeout_s: float, keep: Callable[[Heard], None]
+    ) -> ModelAnswer: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCall:
+    """A call whose cost is set aside and that nobody has made yet."""
+
+    id: UUID
+    access: ProviderAccess
+    timeout_s: float
+
+
+def open_call(
+    *,
+    client_id: UUID | None,
+    bot_id: UUID | None,
+    provider_id: UUID,
+    model: str,
+    purpose: CallPurpose,
+    request: ModelRequest,
+    now: datetime,
+    turn_id: UUID | None = None,
+    step: int = 1,
+) -> OpenCall:
+    """Set aside what this may cost at most, and store what will be sent. ``model`` "" means the provider's.
+
+    ``client_id`` None is the test of an operator's provider, which touches no budget. Raises ProviderUnusable, BudgetSpent,
+    PriceUnknown, and then nothing was written.
+    """
+    provider = _provider(provider_id, client_id)
+    access = open_provider(provider=provider, model=model)
+    price = budget.price_of(provider.prices, access.model)
+    most = None if price is None else _cost_at_most(price, request)
+    estimate = most or Decimal(0)
+    if client_id is not None:
+        estimate = reserve_spend(client_id=client_id, bot_id=bot_id, estimate=most, now=now)
+    call = LlmCall.objects.create(
+        client_id=client_id,
+        bot_id=bot_id,
+        turn_id=turn_id,
+        provider=provider,
+        model=access.model,
+        purpose=purpose,
+        step=step,
+        messages=_store_texts(client_id, request),
+        estimated_cost=estimate,
+        asked_at=now,
+    )
+    return OpenCall(call.id, access, float(provider.timeout_s))
+
+
+def keep_reply(call_id: UUID, heard: Heard, *, now: datetime) -> bool:
+    """Store what came back as it came, once. False where the call was ended meanwhile; its words are then dropped.
+
+    The estimate stays set aside until ``close_call``.
+    """
+    values = {
+        "id": call_id,
+        "reply": heard.reply,
+        "status": heard.status,
+        "attempts": heard.attempts,
+        "duration_ms": heard.duration_ms,
+        "error": heard.error.message[:500] if heard.error else "",
+        "now": now,
+    }
+    return run(_STORE, values) == 1
+
+
+def close_call(call_id: UUID, answer: ModelAnswer, *, now: datetime) -> Decimal:
+    """Book what it cost in place of what was set aside, once, however often this is called. Returns what is booked."""
+    heard = answer.heard
+    keep_reply(call_id, heard, now=now)
+    return _close(
+        _locked(call_id),
+        has_reply=heard.reply is not None,
+        may_have_cost=heard.may_have_cost,
+        told=(answer.model, answer.input_tokens, answer.output_tokens),
+        error=answer.error.message if answer.error else "",
+    )
+
+
+def lost_call(call_id: UUID, *, now: datetime) -> Decimal:
+    """Its worker died: what was stored of the reply is booked by what it says, and without any the estimate is spent."""
+    call = _locked(call_id)
+    told = counted(ProviderKind(call.provider.kind), _object(call.reply))
+    was_refused = call.reply_status is not None and not 200 <= call.reply_status < 300
+    return _close(
+        call,
+        has_reply=call.reply is not None,
+        may_have_cost=not was_refused,
+        told=(told.model, told.input_tokens, told.output_tokens),
+        error="Its worker ended before the answer was booked.",
+    )
+
+
+def end_abandoned_calls(*, scope: Scope, now: datetime, older_than: timedelta) -> int:
+    """End calls whose worker is gone. ``older_than`` must exceed the longest that a call, and a turn, may take.
+
+    Safe any number of times and at once. Returns how many.
+    """
+    with scope.transaction(reason="abandoned call ended"):
+        rows = fetch_all(_ABANDONED, {"before": now - older_than, "most": MOST_ABANDONED})
+        for (call_id,) in rows:
+            lost_call(call_id, now=now)
+    return len(rows)
+
+
+def ask_model(
+    *,
+    scope: Scope,
+    provider_id: UUID,
+    request: ModelRequest,
+    purpose: CallPurpose,
+    client_id: UUID | None,
+    ask: Ask,
+    clock: Callable[[], datetime],
+    bot_id: UUID | None = None,
+    model: str = "",
+) -> tuple[UUID, ModelAnswer]:
+    """All of it, for a question without a turn: (the row's id, the answer), which may bear an error.
+
+    Raises ProviderUnusable, BudgetSpent, PriceUnknown, and then nobody was asked.
+    """
+    with scope.transaction():
+        call = open_call(
+            client_id=client_id,
+            bot_id=bot_id,
+            provider_id=provider_id,
+            model=model,
+            purpose=purpose,
+            request=request,
+            now=clock(),
+        )
+
+    def keep(heard: Heard) -> None:
+        with scope.transaction():
+            keep_reply(call.id, heard, now=clock())
+
+    answer = ask(call.access, request, timeout_s=call.timeout_s, keep=keep)
+    with scope.transaction():
+        close_call(call.id, answer, now=clock())
+    return call.id, answer
+
+
+def stored_request(call_id: UUID) -> ModelRequest:
+    """What was sent, as far as words go: without the tools that were offered. Raises NotFound."""
+    call = _locked(call_id, is_locked=False)
+    wanted = {row["text"] for row in call.messages}
+    stored = LlmText.objects.filter(client=call.client, sha256__in=wanted) if call.client_id else LlmText.objects.none()
+    texts = dict(stored.values_list("sha256", "text"))
+    rows = [row | {"text": row["text"] if call.client_id is None else texts[row["text"]]} for row in call.messages]
+    said = {role: [row["text"] for row in rows if row["role"] == role] for role in ("system", "user")}
+    return ModelRequest(
+        system="".join(said["system"]),
+        user="".join(said["user"]),
+        max_output_tokens=call.provider.max_output_tokens,
+        steps=_steps(rows),
+    )
+
+
+def stored_heard(call_id: UUID) -> Heard:
+    """What came back, as it was stored: for ``read_answer`` of another worker. Raises NotFound."""
+    call = _locked(call_id, is_locked=False)
+    is_taken = call.reply_status is None or 200 <= call.reply_status < 300
+    return Heard(
+        reply=call.reply,
+        status=call.reply_status,
+        attempts=call.attempts,
+        duration_ms=call.duration_ms or 0,
+        may_have_cost=is_taken,
+        error=Unavailable(call.error, system=call.provider.kind) if call.error else None,
+    )
+
+
+def _provider(provider_id: UUID, client_id: UUID | None) -> LlmProvider:
+    if client_id is not None:
+        return check_may_use(provider_id=provider_id, client_id=client_id)
+    provider = LlmProvider.objects.filter(id=provider_id, client=None, retired_at=None).first()
+    if provider is None:
+        raise ProviderUnusable("There is no such model provider of the operators.")
+    return provider
+
+
+def _locked(call_id: UUID, *, is_locked: bool = True) -> LlmCall:
+    rows = LlmCall.objects.select_related("provider").filter(id=call_id)
+    call = (rows.select_for_update(of=("self",)) if is_locked else rows).first()
+    if call is None:
+        raise NotFound("There is no such model call.")
+    return call
+
+
+def _close(
+    call: LlmCall, *, has_reply: bool, may_have_cost: bool, told: tuple[str, int | None, int | None], error: str
+) -> Decimal:
+    if call.status != CallStatus.RESERVED:  # it was ended before: what was booked stays
+        return call.estimated_cost if call.cost is None else call.cost
+    model, input_tokens, output_tokens = told
+    settled = budget.settle(
+        price=budget.price_of(call.provider.prices, call.model),
+        estimate=call.estimated_cost,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        has_reply=has_reply,
+        may_have_cost=may_have_cost,
+    )
+    values = {"id": call.id, "status": str(settled.status), "cost": settled.cost, "model": model, "error": error[:500]}
+    run(_CLOSE, values | {"input_tokens": input_tokens, "output_tokens": output_tokens})
+    if call.client_id is not None:
+        settle_spend(
+            client_id=call.client_id,
+            bot_id=call.bot_id,
+            estimate=call.estimated_cost,
+            spent=settled.spent,
+            reserved_at=call.asked_at,
+        )
+    return settled.spent
+
+
+def _cost_at_most(price: budget.Price, request: ModelRequest) -> Decimal:
+    tools = [tool.name + tool.description + json.dumps(dict(tool.schema)) for tool in request.tools]
+    steps = [text for step in request.steps for text in (step.said, *(result.content for result in step.results))]
+    read = budget.tokens_at_most(request.system, request.user, *tools, *steps)
+    return budget.cost_of(price, input_tokens=read, output_tokens=request.max_output_tokens)
+
+
+def _store_texts(client_id: UUID | None, request: ModelRequest) -> list[dict[str, str]]:
+    """What is sent, in order; each text is stored once a client. Without a client the words stand inline."""
+    said = [{"role": "system", "text": request.system}] if request.system else []
+    said.append({"role": "user", "text": request.user})
+    for step in request.steps:
+        said.append({"role": "assistant", "text": step.said})
+        said += [
+            {"role": "tool", "text": result.content, "name": result.name, "call_id": result.call_id}
+            for result in step.results
+        ]
+    clean = [row | {"text": row["text"].replace("\x00", "\ufffd")} for row in said]
+    if client_id is None:
+        return clean
+    texts = {_digest(row["text"]): row["text"] for row in clean}
+    rows = [LlmText(client_id=client_id, sha256=digest, text=texts[digest]) for digest in sorted(texts)]
+    LlmText.objects.bulk_create(rows, ignore_conflicts=True)
+    return [row | {"text": _digest(row["text"])} for row in clean]
+
+
+def _steps(rows: list[dict[str, str]]) -> tuple[Step, ...]:
+    steps: list[Step] = []
+    for row in rows:
+        if row["role"] == "assistant":
+            steps.append(Step(row["text"], ()))
+        elif row["role"] == "tool":
+            result = ToolResult(row["call_id"], row["name"], row["text"])
+            steps[-1] = Step(steps[-1].said, (*steps[-1].results, result))
+    return tuple(steps)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _object(reply: str | None) -> dict[str, Any]:
+    try:
+        body = json.loads(reply or "")
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}

@@ -24,6 +24,7 @@ COMPILED = (
     *("django", "rest_framework", "drf_spectacular", "unfold", "axes", "csp", "corsheaders", "django_otp", "environ"),
     *("celery", "kombu", "billiard", "vine", "redis", "psycopg", "whitenoise", "granian", "structlog", "requests"),
     *("urllib3", "sqlparse", "asgiref", "psutil", "click", "cryptography", "jsonschema", "referencing", "yaml"),
+    *("pydantic", "pydantic_ai", "pydantic_graph", "openai", "anthropic", "google", "httpx2", "httpcore2", "anyio"),
 )
 
 

@@ -436,12 +436,17 @@ LOG_LEVEL = _setting(
 SENTRY_DSN = _address("SENTRY_DSN")
 if SENTRY_DSN:
     import sentry_sdk
+    from sentry_sdk.integrations.celery import CeleryIntegration
+    from sentry_sdk.integrations.django import DjangoIntegration
 
     from bridge_project.logs import veil_event
 
-    # Local variables, bodies and the addresses of outside calls can hold keys and signatures: none of them leaves.
+    # Local variables, bodies and the addresses of outside calls can hold keys and signatures: none of them leaves. Left to
+    # itself it would load every library of language models into every process, to watch what is said to them.
     sentry_sdk.init(
         SENTRY_DSN,
+        auto_enabling_integrations=False,
+        integrations=[DjangoIntegration(), CeleryIntegration()],
         release=VERSION,
         send_default_pii=False,
         include_local_variables=False,

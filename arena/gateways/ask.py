@@ -118,6 +118,8 @@ def _attempt(
     try:
         library.send(provider, base_url, request, exchange)
     except Exception as error:  # noqa: BLE001 - its errors are of any kind and may repeat the request
+        if exchange.is_sent:  # something interrupted us after that, and not the library before it
+            return _heard(provider, exchange, refusals.error_of(provider, exchange, now=datetime.now(UTC))), None
         return Heard(error=_unwritten(provider, error)), None
     return _heard(provider, exchange, refusals.error_of(provider, exchange, now=datetime.now(UTC))), exchange
 

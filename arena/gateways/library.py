@@ -54,12 +54,16 @@ def read(provider: ProviderAccess, base_url: str, request: ModelRequest, raw: by
 
 
 def text_of(response: ModelResponse) -> str:
-    return "".join(part.content for part in response.parts if isinstance(part, TextPart))
+    """Without what no database holds: NUL and halves of surrogate pairs, which JSON can spell."""
+    return _storable("".join(part.content for part in response.parts if isinstance(part, TextPart)))
 
 
 def calls_of(response: ModelResponse) -> tuple[ToolCall, ...]:
     parts = [part for part in response.parts if isinstance(part, ToolCallPart)]
-    return tuple(ToolCall(part.tool_call_id, part.tool_name, part.args_as_json_str()) for part in parts)
+    return tuple(
+        ToolCall(_storable(part.tool_call_id), _storable(part.tool_name), _storable(part.args_as_json_str()))
+        for part in parts
+    )
 
 
 def finish_of(response: ModelResponse) -> Finish:
@@ -71,6 +75,10 @@ def finish_of(response: ModelResponse) -> Finish:
 def said_of(response: ModelResponse) -> str:
     """All of the answer, signatures and thoughts included: providers want it back as it was."""
     return ModelMessagesTypeAdapter.dump_json([response]).decode()
+
+
+def _storable(text: str) -> str:
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
 async def _request(provider: ProviderAccess, base_url: str, request: ModelRequest, exchange: Exchange) -> ModelResponse:

@@ -18,6 +18,7 @@ _SYMBOL = re.compile(r"\b([A-Z0-9]{2,12})[/_-]?(USDT|USDC|USD)\b(?::[A-Z]+)?")
 _FIGURE = re.compile(r"(?<![\w.])\$?(-?\d[\d,]*(?:\.\d+)?(?:[eE]-?\d+)?)(\s?%)?")
 _SIDE = re.compile(r"\b(LONG|SHORT)\b", re.IGNORECASE)
 _HEADING = re.compile(r"^\s*(#+\s*\S.*|\*\*[^*]+\*\*:?|[A-Z][^:.!?]{1,60}:|[A-Z][A-Z0-9 ,()/_-]{3,60})\s*$")
+_BLOCK = re.compile(r'<data name="(\w+)">\n(.*?)\n</data>', re.DOTALL)
 _NUMBER_ID = re.compile(r"\b(?:decision|id|#)\s*[:#]?\s*([0-9a-f]{8}-[0-9a-f-]{27}|\d{1,6})\b", re.IGNORECASE)
 _WANTS_SUMMARY = re.compile(r"\bsummar(?:y|ise|ize|ising|izing)\b", re.IGNORECASE)
 
@@ -177,7 +178,10 @@ def _value(rng: random.Random, name: str, schema: dict[str, Any], quotes: list[Q
 
 
 def _part(text: str, about: str, *, strict: bool = False) -> list[str]:
-    """The lines under the headings that name it; all lines where no heading does, unless ``strict``."""
+    """The lines of the blocks of data, or under the headings, that name it; all lines where none does, unless ``strict``."""
+    blocks = [body for name, body in _BLOCK.findall(text) if about in name]
+    if blocks:
+        return "\n".join(blocks).splitlines()
     lines, inside, found = text.splitlines(), False, []
     for line in lines:
         if _HEADING.match(line) and not _SYMBOL.search(line):

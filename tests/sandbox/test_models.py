@@ -67,6 +67,23 @@ def test_decides_the_same_each_time_about_what_the_prompt_shows(models: Sandbox,
     assert said(api, ask(models, api, whole(api)).json()).startswith("```json\n[")
 
 
+def test_reads_the_blocks_of_data_that_the_arena_writes(models: Sandbox) -> None:
+    told = (
+        'For example: [{"action": "LONG", "symbol": "XRP/USDT", "size": 100}]\n\n'
+        'Your open positions:\n<data name="positions">\n{"symbol": "ETH/USDT", "position": "SHORT", "margin": "50"}\n</data>\n\n'
+        'Markets: symbol, price:\n<data name="markets">\n["ETH/USDT", "3050.1", "-0.40 %", "99"]\n'
+        '["SOL/USDT", "148.2", "unknown", "unknown"]\n</data>\n\nYour newest decisions: You have decided nothing yet.'
+    )
+    seen: dict[str, set[str]] = {}
+    for seed in range(12):
+        body = whole("openai", messages=[{"role": "user", "content": told}], seed=seed)
+        for one in json.loads(said("openai", ask(models, "openai", body).json())):
+            seen.setdefault(one["symbol"], set()).add(one["action"])
+    assert set(seen) == {"ETH/USDT", "SOL/USDT"}
+    assert seen["ETH/USDT"] <= {"CLOSE", "HOLD"}
+    assert seen["SOL/USDT"] & {"LONG", "SHORT"}
+
+
 @pytest.mark.parametrize(
     ("api", "sent", "status", "words"),
     [

@@ -194,6 +194,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "read-last-trades": {"task": "bridge_project.read_last_trades", "schedule": 5.0, "options": {"expires": 10}},
     "recover-strategies": {"task": "strategies.recover", "schedule": 30.0, "options": {"expires": 25}},
     "settle-strategies": {"task": "strategies.settle_history", "schedule": 10.0, "options": {"expires": 20}},
+    "refresh-arena": {"task": "arena.refresh", "schedule": 2.0, "options": {"expires": 10}},
+    "claim-turns": {"task": "arena.claim_turns", "schedule": 2.0, "options": {"expires": 10}},
     "finish-deletions": {"task": "bridge_project.finish_deletions", "schedule": 5.0, "options": {"expires": 30}},
     "thin-records": {"task": "bridge_project.thin_records", "schedule": 3600.0, "options": {"expires": 600}},
     "take-snapshots": {"task": "ledger.take_snapshots", "schedule": 5.0, "options": {"expires": 20}},
@@ -202,13 +204,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "verify-ledger": {"task": "ledger.verify_ledger", "schedule": 600.0, "options": {"expires": 500}},
     "thin-snapshots": {"task": "ledger.thin_snapshots", "schedule": 3600.0, "options": {"expires": 600}},
 }
-# On a busy machine nothing short waits behind what takes long: that goes to the end of the queue (0 is its front).
-LONG_WORK_PRIORITY = 6
-for _tick in (
-    *("take-surveys", "note-unmanaged", "look-for-drift", "learn-cadence", "fill-gaps", "count-uptime", "thin-records"),
-    *("take-snapshots", "refresh-boards", "refresh-intervals", "verify-ledger", "thin-snapshots"),
-):
-    CELERY_BEAT_SCHEDULE[_tick]["options"]["priority"] = LONG_WORK_PRIORITY
+# On a busy machine whoever waits for Hummingbot does not wait behind everything else: those few go to the front (0) of the
+# queue, the others take their turns.
+USUAL_PRIORITY = 6
+for _name, _tick in CELERY_BEAT_SCHEDULE.items():
+    _tick["options"]["priority"] = 0 if _name in ("pulse", "poll-hummingbot", "restore-strategies") else USUAL_PRIORITY
 
 # -- the outside world ----------------------------------------------------------------------------------------------
 HUMMINGBOT_API_URL = _address("HUMMINGBOT_API_URL")

@@ -55,7 +55,7 @@ def start_due_checks() -> None:
     heartbeat_plans.wake_overdue_bots(now=now)
     for exchange, claim in run_checks.claim_due_bots(now=now).items():
         args = [exchange, [str(bot_id) for bot_id in claim.bot_ids], claim.late_s]
-        check_exchange.apply_async(args=args, expires=EXPIRES_S, priority=settings.LONG_WORK_PRIORITY)
+        check_exchange.apply_async(args=args, expires=EXPIRES_S, priority=settings.USUAL_PRIORITY)
     ask_check.nudge_lost_requests(now=now)
 
 

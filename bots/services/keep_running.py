@@ -15,7 +15,7 @@ from uuid import UUID
 from structlog import get_logger
 
 from bots.models import Bot, BotDeployment, BotRecovery
-from bots.rules.recovery import Decision, Move, decide, spread_of
+from bots.rules.recovery import Decision, Move, Past, decide, spread_of
 from bots.rules.words import DeploymentStatus
 from bots.selectors_recovery import Recoverable, bots_to_look_at, locked_situation
 from bots.services.deployments import nudge_workers, open_deployment, open_one
@@ -37,7 +37,7 @@ _PLAN = """
 """
 
 
-def keep_bots_running(*, now: datetime, limit: int = 200, most_s: float = 20) -> int:
+def keep_bots_running(*, now: datetime, limit: int = 200, most_s: float = 5) -> int:
     """Do what is due for bots that are wanted running and do not; returns for how many. Safe to run twice, also at once.
 
     Only what the poller has stored is read, and only as long as Hummingbot answers: nothing is sent from here.
@@ -62,7 +62,12 @@ def keep_bot_running(*, bot_id: UUID, now: datetime) -> Move:
             return Move.REST
         failures = found.past.failures + 1 if found.past else 1
         decision = decide(situation=found.situation, past=found.past, now=now, spread=spread_of(bot_id, failures))
-        return _apply(found, decision, now)
+        done = _apply(found, decision, now)
+        if done is Move.NOTE and decision.next_at is not None and decision.next_at <= now:
+            # Its turn has come already: no second look for it, which in an outage would come after a thousand notes.
+            noted = Past(decision.failures, found.situation.sequence, decision.next_at, is_planned=True)
+            return _apply(found, decide(situation=found.situation, past=noted, now=now, spread=0), now)
+        return done
 
 
 def plan_recovery(times: Mapping[UUID, datetime]) -> int:

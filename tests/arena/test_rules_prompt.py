@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -30,6 +31,7 @@ from arena.types import Costs, Limits, MarketRule, OpenPosition, Portfolio
 from ground.errors import InvalidInput
 from ledger.rules.words import Action
 
+REPLIES = Path(__file__).parent / "replies"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BTC = MarketRule(
     "BTC/USDT", D("45340.5"), D("0.1"), D("0.001"), change_24h_ratio=D("0.0231"), quote_volume_24h=D("1234567.8")
@@ -215,6 +217,29 @@ def test_an_empty_block_says_so():
 
 
 # --- tokens
+
+
+# What the vocabularies cl100k_base and o200k_base count, the larger of the two.
+COUNTED = [
+    ("Bitcoin is trending upward with strong momentum, and I believe that the risk is worth taking.", 18),
+    ("I would buy Bitcoin with 500 USDT and 3x leverage, with a stop at 44,800.", 24),
+    ("Die Donaudampfschifffahrtsgesellschaft kaufte überraschend viele Wertpapiere; größtenteils Öl.", 34),
+    ("比特币价格在过去二十四小时内上涨了百分之三,成交量显著增加。我认为趋势仍然向上。", 47),
+    ("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", 43),
+    ("🚀📈 to the moon 🟢🔴 ✅❌", 19),
+    ("<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>", 22),
+    ((REPLIES / "good_list.txt").read_text(), 132),
+    ((REPLIES / "chatty_think_tags.txt").read_text(), 53),
+    ((REPLIES / "language_chinese.txt").read_text(), 77),
+    ((REPLIES / "language_japanese.txt").read_text(), 55),
+    ((REPLIES / "language_russian.txt").read_text(), 51),
+    ((REPLIES / "language_arabic_hindi.txt").read_text(), 29),
+]
+
+
+@pytest.mark.parametrize(("text", "tokens"), COUNTED, ids=lambda value: str(value)[:20])
+def test_estimates_rather_too_many_tokens_than_too_few(text, tokens):
+    assert tokens <= estimate_tokens(text) <= 2.3 * tokens
 
 
 def test_an_empty_text_is_no_token():

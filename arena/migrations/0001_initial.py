@@ -9,6 +9,7 @@ import ground.encrypted
 import ground.fields
 import ground.http
 import uuid
+from decimal import Decimal
 from django.db import migrations, models
 
 
@@ -65,9 +66,9 @@ class Migration(migrations.Migration):
                 ('turn_interval_s', models.PositiveIntegerField(default=200, help_text='Between the turns of one bot.', validators=[django.core.validators.MinValueValidator(10), django.core.validators.MaxValueValidator(86400)])),
                 ('turn_timeout_s', models.PositiveIntegerField(default=300, help_text='A turn that takes longer is ended.', validators=[django.core.validators.MinValueValidator(10), django.core.validators.MaxValueValidator(3600)])),
                 ('most_steps', models.PositiveIntegerField(default=6, help_text='Of a bot that thinks in several steps.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(20)])),
-                ('fee_rate', models.DecimalField(decimal_places=10, default='0.0005', help_text='Of the notional, on entering and on leaving: 0.0005 is 0.05 %.', max_digits=12, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(1)])),
+                ('fee_rate', models.DecimalField(decimal_places=10, default=Decimal('0.0005'), help_text='Of the notional, on entering and on leaving: 0.0005 is 0.05 %.', max_digits=12, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(1)])),
                 ('slippage_bps', models.DecimalField(decimal_places=3, default=2, help_text='How much worse than the price shown a fill is, in hundredths of a percent.', max_digits=8, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(1000)])),
-                ('maintenance_margin_ratio', models.DecimalField(decimal_places=10, default='0.005', help_text='Of the notional: a position is liquidated when no more is left.', max_digits=12, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(1)])),
+                ('maintenance_margin_ratio', models.DecimalField(decimal_places=10, default=Decimal('0.005'), help_text='Of the notional: a position is liquidated when no more is left.', max_digits=12, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(1)])),
                 ('funding_rate_8h', models.DecimalField(decimal_places=10, default=0, help_text='Paid by longs to shorts each 8 hours, as a ratio of the notional; 0: none.', max_digits=12, validators=[django.core.validators.MinValueValidator(-1), django.core.validators.MaxValueValidator(1)])),
                 ('summary_tokens', models.PositiveIntegerField(default=25000, help_text='From so many tokens of history on, older decisions are summarised,', validators=[django.core.validators.MinValueValidator(1000), django.core.validators.MaxValueValidator(1000000)])),
                 ('summary_keep', models.PositiveIntegerField(default=15, help_text='the newest so many stay word for word,', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(200)])),
@@ -295,7 +296,7 @@ class Migration(migrations.Migration):
                 ('leverage_by_symbol', ground.fields.ExactJSONField(blank=True, decoder=ground.http.ExactJSONDecoder, default=dict, encoder=ground.http.ExactJSONEncoder, help_text='{"DOGE/USDT": 3}: lower than the rest.')),
                 ('max_open_positions', models.PositiveIntegerField(default=5)),
                 ('max_exposure_ratio', models.DecimalField(decimal_places=4, default=5, help_text='Notional of all positions, as a multiple of equity.', max_digits=10)),
-                ('max_drawdown_ratio', models.DecimalField(decimal_places=4, default='0.5', help_text='It is halted when its equity falls so far from its peak.', max_digits=5)),
+                ('max_drawdown_ratio', models.DecimalField(decimal_places=4, default=Decimal('0.5'), help_text='It is halted when its equity falls so far from its peak.', max_digits=5)),
                 ('cooldown_minutes', models.PositiveIntegerField(default=30, help_text='After a close, of the same symbol.')),
                 ('daily_budget', models.DecimalField(blank=True, decimal_places=10, help_text='USD for models a day of UTC; empty: no limit.', max_digits=20, null=True)),
                 ('monthly_budget', models.DecimalField(blank=True, decimal_places=10, help_text='USD for models a month of UTC; empty: no limit.', max_digits=20, null=True)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from decimal import Decimal
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -23,7 +24,7 @@ def _number(default: int, least: int, most: int, help_text: str) -> models.Posit
 def _rate(default: str, help_text: str) -> models.DecimalField:
     limits = [MinValueValidator(0), MaxValueValidator(1)]
     return models.DecimalField(
-        max_digits=12, decimal_places=10, default=default, validators=limits, help_text=help_text
+        max_digits=12, decimal_places=10, default=Decimal(default), validators=limits, help_text=help_text
     )
 
 
@@ -43,12 +44,12 @@ class ArenaSettings(models.Model):
     most_steps = _number(6, 1, 20, "Of a bot that thinks in several steps.")
     fee_rate = _rate("0.0005", "Of the notional, on entering and on leaving: 0.0005 is 0.05 %.")
     slippage_bps = models.DecimalField(
-        max_digits=8, decimal_places=3, default=2, validators=[MinValueValidator(0), MaxValueValidator(1000)],
+        max_digits=8, decimal_places=3, default=Decimal(2), validators=[MinValueValidator(0), MaxValueValidator(1000)],
         help_text="How much worse than the price shown a fill is, in hundredths of a percent.",
     )  # fmt: skip
     maintenance_margin_ratio = _rate("0.005", "Of the notional: a position is liquidated when no more is left.")
     funding_rate_8h = models.DecimalField(
-        max_digits=12, decimal_places=10, default=0, validators=[MinValueValidator(-1), MaxValueValidator(1)],
+        max_digits=12, decimal_places=10, default=Decimal(0), validators=[MinValueValidator(-1), MaxValueValidator(1)],
         help_text="Paid by longs to shorts each 8 hours, as a ratio of the notional; 0: none.",
     )  # fmt: skip
     summary_tokens = _number(

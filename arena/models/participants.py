@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from decimal import Decimal
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -77,20 +78,23 @@ class Participant(models.Model):
         null=True, blank=True, validators=[MinValueValidator(10)], help_text="Empty: the arena's."
     )
     min_size = models.DecimalField(
-        max_digits=38, decimal_places=18, default=50, help_text="Least margin of a position."
+        max_digits=38, decimal_places=18, default=Decimal(50), help_text="Least margin of a position."
     )
     max_leverage = models.DecimalField(
-        max_digits=10, decimal_places=4, default=10, validators=[MinValueValidator(1), MaxValueValidator(125)]
+        max_digits=10, decimal_places=4, default=Decimal(10), validators=[MinValueValidator(1), MaxValueValidator(125)]
     )
     leverage_by_symbol = ExactJSONField(default=dict, blank=True, help_text='{"DOGE/USDT": 3}: lower than the rest.')
     max_open_positions = models.PositiveIntegerField(default=5)
     max_exposure_ratio = models.DecimalField(
-        max_digits=10, decimal_places=4, default=5, help_text="Notional of all positions, as a multiple of equity."
+        max_digits=10,
+        decimal_places=4,
+        default=Decimal(5),
+        help_text="Notional of all positions, as a multiple of equity.",
     )
     max_drawdown_ratio = models.DecimalField(
         max_digits=5,
         decimal_places=4,
-        default="0.5",
+        default=Decimal("0.5"),
         help_text="It is halted when its equity falls so far from its peak.",
     )
     cooldown_minutes = models.PositiveIntegerField(default=30, help_text="After a close, of the same symbol.")

@@ -118,6 +118,7 @@ def _close(bot_ids: list[UUID], *, now: datetime) -> int:
 def _book_funding(chosen: ArenaSettings, *, now: datetime) -> int:
     """Each moment of funding once, in order: the row of the arena's state is locked while it is booked."""
     with SCOPE.transaction(reason="funding"):
+        ArenaState.objects.get_or_create(pk=1)
         state = ArenaState.objects.select_for_update().get(pk=1)
         if state.funded_at is None or not chosen.funding_rate_8h:
             ArenaState.objects.filter(pk=1).update(funded_at=now)

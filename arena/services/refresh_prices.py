@@ -18,7 +18,7 @@ from exchanges.symbols import base_quote, normalize
 from exchanges.types import MarketRules, Ticker
 from ground.errors import GatewayError
 from ground.scope import system_scope
-from ground.sql import fetch_all, run
+from ground.sql import fetch_all, fetch_one, run
 from ledger.services.book_rows import as_json
 from ledger.services.record_paper import mark_positions
 
@@ -31,8 +31,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Of many workers one moves the moment on; the others find it moved.
 _CLAIM = """
-    UPDATE arena_state SET prices_at = %(now)s
-     WHERE id = 1 AND (prices_at IS NULL OR prices_at <= %(now)s - %(every)s OR prices_at > %(now)s + %(every)s)
+    INSERT INTO arena_state AS s (id, prices_at, prices_error) VALUES (1, %(now)s, '')
+    ON CONFLICT (id) DO UPDATE SET prices_at = excluded.prices_at
+     WHERE s.prices_at IS NULL OR s.prices_at <= %(now)s - %(every)s OR s.prices_at > %(now)s + %(every)s
 """
 _HELD = "SELECT DISTINCT symbol FROM positions WHERE mode = 'paper' AND status = 'open'"
 _OF_BOTS = """
@@ -40,6 +41,7 @@ _OF_BOTS = """
       JOIN bots b ON b.id = p.bot_id AND b.retired_at IS NULL
      CROSS JOIN LATERAL jsonb_array_elements_text(p.symbols) s (symbol)
 """
+_IS_WANTED = f"SELECT EXISTS (SELECT FROM arena_participants) OR EXISTS ({_HELD})"  # noqa: S608 - made of constants
 _RULES = """
     INSERT INTO arena_markets AS m (exchange, symbol, base, quote, is_traded, price_tick, quantity_step, minimum_quantity,
                                     minimum_notional, max_leverage, rules_at)
@@ -97,6 +99,12 @@ def refresh_prices(*, gateways: MarketGateways, now: datetime) -> int | None:
             ArenaState.objects.filter(pk=1).update(prices_error=error.message[:500])
         return None
     return _store(chosen.exchange, rules, tickers, now=now)
+
+
+def is_wanted() -> bool:
+    """Whether anybody needs prices: a bot of the arena exists, or something is held on paper."""
+    with SCOPE.transaction():
+        return bool((fetch_one(_IS_WANTED) or (False,))[0])
 
 
 def fresh_prices(symbols: Collection[str] | None, *, now: datetime) -> dict[str, ArenaMarket]:

@@ -22,7 +22,7 @@ from bridge_project.up.processes import Busy, Lock, StartRefused, write_atomical
 from bridge_project.up.servers import EmbeddedServers
 from bridge_project.up.supervisor import Program, Supervisor, end_orphans
 
-STOP_ORDER = (("seed",), ("web",), ("beat",), ("worker", "now"), ("sandbox",))
+STOP_ORDER = (("seed",), ("web",), ("beat",), ("worker", "now", "arena"), ("sandbox",))
 TERM, QUIT = signal.SIGTERM, signal.SIGQUIT
 STOPPED_BY_SIGNAL = 0
 WEB_FIRST_S = 6.0
@@ -144,6 +144,7 @@ def _programs(options: argparse.Namespace, *, home: Path, port: int, demo_port: 
         *sandbox,
         Program("worker", programs.worker(), patience=for_worker),
         Program("now", programs.now(), patience=for_worker),
+        Program("arena", programs.arena(), patience=for_worker),
         Program("beat", programs.beat(home=home), patience=((TERM, 2.0),)),
     ]
 

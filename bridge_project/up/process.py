@@ -12,7 +12,7 @@ from bridge_project.up import environment, programs
 from bridge_project.up.manage import run_command
 from bridge_project.up.processes import StartRefused
 
-NAMES = ("release", "web", "worker", "now", "beat")
+NAMES = ("release", "web", "worker", "now", "arena", "beat")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -67,6 +67,7 @@ def _command(name: str, *, home: Path) -> list[str]:
         "web": lambda: programs.web(host=os.environ.get("HOST") or "0.0.0.0", port=int(port)),  # noqa: S104
         "worker": programs.worker,
         "now": programs.now,
+        "arena": programs.arena,
         "beat": lambda: programs.beat(home=home),
     }
     return commands[name]()

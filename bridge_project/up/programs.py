@@ -32,6 +32,12 @@ def now() -> list[str]:
     return [*CELERY, "worker", "-Q", "now", "-n", "now@%h", "-c", _number("NOW_CONCURRENCY", 2), *ALONE]
 
 
+def arena() -> list[str]:
+    """Turns of the arena, which mostly wait for language models: ARENA_CONCURRENCY threads (8) of one process."""
+    threads = ("-P", "threads", "-c", _number("ARENA_CONCURRENCY", 8))
+    return [*CELERY, "worker", "-Q", "arena", "-n", "arena@%h", *threads, *ALONE]
+
+
 def beat(*, home: Path) -> list[str]:
     """The clock. Its file only remembers when it last struck and may be lost."""
     return [*CELERY, "beat", "-s", str(home / "run" / "beat-schedule"), "--pidfile="]

@@ -1,0 +1,107 @@
+"""Whose turn it is: fair across clients, each bot at most once at a time, whatever number of workers asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from arena.rules.statuses import OPEN_TURNS, TurnStatus
+from arena.services.settings_row import arena_settings
+from ground.scope import system_scope
+from ground.sql import fetch_all, fetch_one
+
+SCOPE = system_scope("arena")
+MOST_AT_ONCE = 100
+ASK_AGAIN = timedelta(seconds=15)  # a turn that nobody took up is offered again
+
+# A switch for all, for its client or for itself holds a bot.
+HALTED = """
+    EXISTS (SELECT FROM arena_halts h WHERE h.lifted_at IS NULL
+               AND (h.scope = 'all' OR (h.scope = 'client' AND h.client_id = p.client_id) OR h.bot_id = p.bot_id))
+"""
+# Of each client its longest waiting bot comes first, then of each its second: so no client's many bots keep another's
+# one waiting. What a person forced comes before what is only due. A missed turn is not caught up.
+_CLAIM = f"""
+    WITH due AS MATERIALIZED (
+        SELECT p.bot_id, row_number() OVER (PARTITION BY p.client_id
+                   ORDER BY p.forced_at IS NULL, p.next_turn_at, p.bot_id) AS place, p.next_turn_at
+          FROM arena_participants p
+          JOIN bots b ON b.id = p.bot_id AND b.retired_at IS NULL AND b.deletion_requested_at IS NULL
+         WHERE NOT p.is_paused AND b.desired_status = 'running' AND (p.next_turn_at <= %(now)s OR p.forced_at IS NOT NULL)
+           AND p.prompt_id IS NOT NULL AND p.provider_id IS NOT NULL AND NOT {HALTED}
+           AND NOT EXISTS (SELECT FROM arena_turns t WHERE t.bot_id = p.bot_id AND t.status = ANY(%(open)s))
+    ), picked AS (
+        SELECT p.bot_id, p.client_id, p.turns + 1 AS number, p.forced_at IS NOT NULL AS is_forced, p.forced_by, p.prompt_id
+          FROM arena_participants p JOIN due d ON d.bot_id = p.bot_id
+         WHERE NOT p.is_paused AND (p.next_turn_at <= %(now)s OR p.forced_at IS NOT NULL)
+         ORDER BY d.place, d.next_turn_at, p.bot_id LIMIT %(most)s FOR UPDATE OF p SKIP LOCKED
+    ), opened AS (
+        INSERT INTO arena_turns (id, bot_id, client_id, number, cause, requested_by, status, message, prompt_id, model,
+                                 briefing, attempts, created_at, recorded_at)
+        SELECT gen_random_uuid(), bot_id, client_id, number, CASE WHEN is_forced THEN 'forced' ELSE 'schedule' END,
+               forced_by, 'claimed', '', prompt_id, '', '{{}}', 0, %(now)s, %(now)s
+          FROM picked
+        ON CONFLICT DO NOTHING RETURNING id, bot_id
+    ), moved AS (
+        UPDATE arena_participants p SET turns = k.number, last_turn_at = %(now)s, forced_at = NULL, forced_by = '',
+               next_turn_at = CASE WHEN p.next_turn_at > %(now)s - e.every AND p.next_turn_at <= %(now)s
+                                   THEN p.next_turn_at + e.every ELSE %(now)s + e.every END
+          FROM picked k JOIN opened o ON o.bot_id = k.bot_id
+         CROSS JOIN LATERAL (SELECT make_interval(secs => coalesce(
+             (SELECT turn_interval_s FROM arena_participants x WHERE x.bot_id = k.bot_id), %(every_s)s)) AS every) e
+         WHERE p.bot_id = k.bot_id RETURNING p.bot_id
+    )
+    SELECT o.id FROM opened o JOIN moved m ON m.bot_id = o.bot_id
+"""  # noqa: S608 - made of constants
+_WAITING = """
+    SELECT id FROM arena_turns
+     WHERE status = ANY(%(open)s) AND (lease_until < %(now)s OR (lease_until IS NULL AND created_at < %(now)s - %(again)s))
+     ORDER BY created_at LIMIT %(most)s
+"""
+_TAKE = """
+    UPDATE arena_turns SET lease_token = %(token)s, lease_until = %(until)s, attempts = attempts + 1
+     WHERE id = %(id)s AND status = ANY(%(open)s)
+       AND (lease_until IS NULL OR lease_until < %(now)s OR lease_until > %(until)s)
+    RETURNING bot_id, client_id, number, status, prompt_id, created_at, answered_at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TakenTurn:
+    """A turn that is this worker's until ``lease_until``; everything written for it names ``token``."""
+
+    id: UUID
+    bot_id: UUID
+    client_id: UUID
+    number: int
+    status: TurnStatus
+    prompt_id: UUID | None
+    created_at: datetime
+    answered_at: datetime | None
+    token: UUID
+    lease_until: datetime
+
+
+def claim_turns(*, now: datetime, most: int = MOST_AT_ONCE) -> list[UUID]:
+    """Open the turns that are due, and name those that wait for a worker: new ones, and such whose worker is gone."""
+    params: dict[str, Any] = {"now": now, "open": [str(s) for s in OPEN_TURNS], "most": most, "again": ASK_AGAIN}
+    with SCOPE.transaction(reason="turns that are due"):
+        params["every_s"] = arena_settings().turn_interval_s
+        opened = [row[0] for row in fetch_all(_CLAIM, params)]
+        return opened + [row[0] for row in fetch_all(_WAITING, params) if row[0] not in opened]
+
+
+def take_turn(turn_id: UUID, *, lasts: timedelta, now: datetime) -> TakenTurn | None:
+    """Lease a turn; None: somebody else has it, or it is over."""
+    token, until = uuid4(), now + lasts
+    words = [str(status) for status in OPEN_TURNS]
+    with SCOPE.transaction():
+        row = fetch_one(_TAKE, {"id": turn_id, "token": token, "until": until, "now": now, "open": words})
+    if row is None:
+        return None
+    bot_id, client_id, number, status, prompt_id, created_at, answered_at = row
+    return TakenTurn(
+        turn_id, bot_id, client_id, number, TurnStatus(status), prompt_id, created_at, answered_at, token, until
+    )

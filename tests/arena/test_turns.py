@@ -1,0 +1,181 @@
+"""Turns through the real database and the sandbox's models: what is decided is done together, once, or not at all."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from decimal import Decimal as D
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.core.management import call_command
+from django.db import connections
+
+from arena.models import ArenaEvent, ArenaMarket, ArenaTurn, Halt, LlmCall, LlmSpend, Participant
+from arena.services.claim_turns import claim_turns, take_turn
+from arena.services.play_turn import play_turn
+from ledger.models import BotDecision, Position, Trade
+from tests.arena.stage import Stage
+
+
+def say(stage: Stage, *decisions: dict[str, Any] | str) -> None:
+    """What the model answers next, each to one question."""
+    stage.sandbox.script_model(*(one if isinstance(one, str) else json.dumps([one]) for one in decisions))
+
+
+def play(stage: Stage, bot_id: UUID) -> ArenaTurn:
+    """The bot's next turn, as beat and a worker do it."""
+    stage.refresh()
+    Participant.objects.filter(bot_id=bot_id).update(next_turn_at=stage.now)
+    for turn_id in claim_turns(now=stage.now):
+        play_turn(turn_id)
+    return ArenaTurn.objects.filter(bot_id=bot_id).latest("number")
+
+
+LONG = {"action": "LONG", "symbol": "BTCUSDT", "size": 100, "leverage": 3, "stopLoss": 58000, "reasoning": "stars"}
+
+
+@pytest.fixture
+def bot_id(stage: Stage, settings: Any) -> UUID:
+    settings.MODEL_BASE_URLS = {"openai": f"{stage.sandbox.model_base}/openai/v1"}
+    stage.price("BTC/USDT", "61000")
+    return stage.add_bot()
+
+
+def test_a_decision_becomes_a_position_a_trade_and_a_balance(stage: Stage, bot_id: UUID) -> None:
+    say(stage, LONG)
+    turn = play(stage, bot_id)
+    assert (turn.status, turn.message, turn.number) == ("done", "", 1)
+    decision = BotDecision.objects.get()
+    position, trade = Position.objects.get(), Trade.objects.get()
+    assert (decision.execution_success, decision.decisions_json[0]["symbol"]) == (True, "BTC/USDT")
+    assert (trade.decision_id, trade.position_id, turn.decision_id) == (decision.id, position.id, decision.id)
+    assert (position.quantity, position.stop_loss) == (D("0.00491"), D(58000))  # 300 / 61000 to the step
+    assert trade.fee == D("0.00491") * 61000 * D("0.0005") > 0  # the entry's fee was once recorded and not deducted
+    assert stage.balance(bot_id) == 10_000 - position.size - trade.fee
+    call = LlmCall.objects.get()
+    assert (call.status, call.turn_id, call.cost is not None) == ("answered", turn.id, True)
+    assert call.reply is not None
+    assert "LONG" in call.reply
+    assert {row.reserved for row in LlmSpend.objects.all()} == {D(0)}
+    assert sorted(event.kind for event in ArenaEvent.objects.all()) == ["decision", "trade"]
+
+    say(stage, {"action": "CLOSE", "symbol": "BTC/USDT"}, LONG)
+    assert play(stage, bot_id).status == "done"
+    assert Trade.objects.get(trade_type="exit").cause == "model"
+    refused = play(stage, bot_id)  # 30 minutes must pass after a close
+    decision = BotDecision.objects.get(turn=refused)
+    assert not decision.execution_success  # once, what was refused counted as a success
+    assert any("minutes" in note or "cool" in note.lower() for note in decision.notes_json)
+    call_command("verify_ledger")
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [("I would rather not.", "failed"), ("", "failed"), ('[{"action": "HOLD"}]', "done"), ("[]", "done")],
+)
+def test_what_cannot_be_read_is_on_record_and_no_success(stage: Stage, bot_id: UUID, words: str, status: str) -> None:
+    say(stage, words)
+    assert play(stage, bot_id).status == status
+    assert Trade.objects.count() == 0
+    decision = BotDecision.objects.first()
+    assert (decision is not None and decision.execution_success) == ("HOLD" in words)
+    assert Participant.objects.get().unreadable_in_row == (0 if status == "done" else 1)
+
+
+def test_the_newest_decisions_are_shown_with_what_came_of_them(stage: Stage, bot_id: UUID) -> None:
+    for number in range(17):
+        say(stage, {"action": "HOLD", "reasoning": f"thought number {number}."})
+        play(stage, bot_id)
+    sent = BotDecision.objects.latest("decided_at").prompt_sent
+    assert "thought number 15." in sent
+    assert "thought number 1." in sent
+    assert "thought number 0." not in sent  # fifteen are shown, and the old arena showed the oldest
+
+
+def test_stale_prices_switches_and_spent_budgets_stop_a_turn_before_it_asks(stage: Stage, bot_id: UUID) -> None:
+    stage.refresh()
+    ArenaMarket.objects.update(observed_at=stage.now - timedelta(minutes=2))
+    for turn_id in claim_turns(now=stage.now):
+        assert play_turn(turn_id) == "skipped"
+    Participant.objects.update(daily_budget=D(0), monthly_budget=D(0))
+    assert play(stage, bot_id).status == "skipped"
+    Participant.objects.update(daily_budget=None, monthly_budget=None)
+    halted = Halt.objects.create(scope="all", reason="A test of the switch.", halted_by="tests")
+    assert play(stage, bot_id).number == 2  # none was opened
+    halted.delete()
+    assert stage.sandbox.model_calls() == []
+    say(stage, LONG)
+    assert play(stage, bot_id).status == "done"
+
+
+def test_a_switch_that_is_pulled_while_the_model_thinks_stops_what_it_says(stage: Stage, bot_id: UUID) -> None:
+    say(stage, LONG)
+    stage.refresh()
+    stage.sandbox.fault("model:all", "latency", seconds=2)
+    (turn_id,) = claim_turns(now=stage.now)
+    with ThreadPoolExecutor(1) as pool:
+        playing = pool.submit(_closing, turn_id)
+        stage.sandbox.wait_until(lambda: ArenaTurn.objects.filter(status="asked").exists())
+        Halt.objects.create(scope="all", reason="A test of the switch.", halted_by="tests")
+        assert playing.result() == "done"
+    assert Trade.objects.count() == 0
+    assert "halted" in BotDecision.objects.get().notes_json[0]
+
+
+def test_a_turn_is_played_once_by_any_number_of_workers(stage: Stage, bot_id: UUID) -> None:
+    say(stage, LONG, LONG, LONG, LONG)
+    stage.refresh()
+    now = stage.now
+    with ThreadPoolExecutor(4) as pool:
+        claimed = [turn for found in pool.map(lambda _: _closing_claim(now), range(4)) for turn in found]
+        list(pool.map(_closing, claimed * 4))
+    assert [turn.status for turn in ArenaTurn.objects.all()] == ["done"]
+    assert (LlmCall.objects.count(), Trade.objects.count(), BotDecision.objects.count()) == (1, 1, 1)
+
+
+def test_a_worker_that_dies_leaves_a_turn_that_is_finished_or_ended_and_never_asks_again(
+    stage: Stage, bot_id: UUID
+) -> None:
+    say(stage, LONG)
+    turn = play(stage, bot_id)
+    # After its answer was stored: as if the worker had died before it read it.
+    Trade.objects.all().delete()
+    for died_at, expected in (("asked", "failed"),):
+        Participant.objects.update(next_turn_at=stage.now)
+        (turn_id,) = claim_turns(now=stage.now)
+        assert take_turn(turn_id, lasts=timedelta(seconds=0), now=stage.now - timedelta(seconds=1))
+        ArenaTurn.objects.filter(pk=turn_id).update(status=died_at, asked_at=stage.now)
+        assert turn_id in claim_turns(now=stage.now)  # offered again
+        assert play_turn(turn_id) == expected
+    assert LlmCall.objects.filter(turn=turn).count() == 1
+    assert len(stage.sandbox.model_calls()) == 1
+
+
+def test_turns_are_fair_to_clients_and_come_once_an_interval(stage: Stage, bot_id: UUID) -> None:
+    for number in range(3):
+        stage.add_bot(name=f"another {number}")
+    lone = stage.add_bot("client_globex", name="lone")
+    stage.refresh()
+    first = claim_turns(now=stage.now, most=2)
+    assert lone in ArenaTurn.objects.filter(id__in=first).values_list("bot_id", flat=True)
+    rest = claim_turns(now=stage.now)
+    assert len({*first, *rest}) == 5
+    assert claim_turns(now=stage.now) == []
+    assert Participant.objects.filter(next_turn_at__gt=stage.now + timedelta(seconds=150)).count() == 5
+
+
+def _closing(turn_id: UUID) -> str | None:
+    try:
+        return play_turn(turn_id)
+    finally:
+        connections.close_all()
+
+
+def _closing_claim(now: Any) -> list[UUID]:
+    try:
+        return claim_turns(now=now)
+    finally:
+        connections.close_all()

@@ -143,8 +143,9 @@ def test_has_one_badge_for_every_verdict():
     }
 
 
-def test_keeps_ccxt_out_of_web_processes():
+def test_keeps_the_large_libraries_out_of_web_processes():
     code = (
-        "import django, sys; django.setup(); import bridge_project.urls, health.tasks; sys.exit('ccxt' in sys.modules)"
+        "import django, sys; django.setup(); import bridge_project.urls, health.tasks, arena.services.test_provider; "
+        "sys.exit(bool({'ccxt', 'pydantic_ai', 'openai', 'anthropic', 'httpx2'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -225,8 +225,12 @@ def _is_about_the_same(one: _Answer, other: _Answer) -> bool:
 
 def _without_decisions(seen: _Seen, notes: list[Note], text: str) -> Reply:
     if notes:
-        more = f" ({len(notes) - 1} more could not be read.)" if len(notes) > 1 else ""
-        return _nothing(ReplyProblem.UNREADABLE, notes[0].text + more, notes[:MAX_DECISIONS])
+        sentence = (
+            f"None of its {len(notes)} decisions can be used."
+            if len(notes) > 1
+            else "Its only decision cannot be used."
+        )
+        return _nothing(ReplyProblem.UNREADABLE, sentence, notes[:MAX_DECISIONS])
     if seen.is_cut and (seen.has_objects or text.rstrip()[-1:] in ("[", "{")):
         return _nothing(ReplyProblem.CUT_OFF, "The reply was cut off before its first decision was complete.")
     if _DECLINES.search(text[:2000]):

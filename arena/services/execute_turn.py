@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from arena.models import ArenaTurn, Participant
 from arena.rules.decision import validate
 from arena.rules.execution import fee, fill_price, liquidation_price
-from arena.rules.figures import amount_text, price_text
+from arena.rules.figures import amount_text, leverage_text, price_text
 from arena.rules.reply import read_reply
 from arena.rules.statuses import EventKind, TurnStatus
 from arena.services.claim_turns import HALTED, SCOPE, TakenTurn
@@ -159,12 +159,12 @@ def _filled_words(fill: PaperFill, stand: Stand) -> str:
     """What a fill comes to, in words that the bot reads in its next briefing."""
     if isinstance(fill, PaperEntry):
         return (
-            f"Opened {fill.action} {fill.symbol}: {amount_text(fill.quantity)} at {price_text(fill.price)}, "
-            f"{amount_text(fill.leverage)}x, fee {amount_text(fill.fee)}."
+            f"Opened {fill.action} {fill.symbol}: {price_text(fill.quantity)} at {price_text(fill.price)}, "
+            f"{leverage_text(fill.leverage)}, fee {amount_text(fill.fee)}."
         )
     one = stand.held[fill.position_id]
     return (
-        f"Closed {one.position.action} {one.symbol}: {amount_text(one.position.quantity)} at {price_text(fill.price)}, "
+        f"Closed {one.position.action} {one.symbol}: {price_text(one.position.quantity)} at {price_text(fill.price)}, "
         f"fee {amount_text(fill.fee)}."
     )
 

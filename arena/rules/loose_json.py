@@ -72,7 +72,7 @@ _AFTER_KEY = re.compile(r"[\s\x00]*+(?::|\Z)")
 _AFTER_VALUE = re.compile(r"[ \t\x00]*+(?:[,}\]\r\n]|//|/\*|#|\Z)")
 _NEXT_IN_LIST = re.compile(r"\}\s*+,?+\s*+(?=[\[{\]])")
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": " ", "f": " ", "\n": " "}
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\n": " "}
 _CLOSING = {'"': '"', "'": "'", "“": '”"“', "„": '”“"', "‘": "’'"}
 _QUOTES = {opening: re.compile(rf"\\.|[{closing}]", re.DOTALL) for opening, closing in _CLOSING.items()}
 _CONSTANTS: dict[str, Any] = {"true": True, "True": True, "false": False, "False": False, "null": None, "None": None}

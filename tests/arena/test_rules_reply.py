@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from arena.rules.loose_json import LooseArray, LooseObject, State, values_in
 from arena.rules.reply import MAX_DECISIONS, MAX_LENGTH, read_reply
 from arena.rules.reply_values import MAX_TEXT
 from arena.rules.words import NoteKind, ReplyAction, ReplyProblem
@@ -213,6 +214,45 @@ def test_reads_what_a_good_writer_wrote_word_for_word(rows, around):
         assert one.size == (Decimal(str(row["size"])) if "size" in row else None)
         assert one.leverage == row.get("leverage")
         assert one.reasoning == row.get("reasoning", "")
+
+
+WORDS = st.text(st.characters(exclude_categories=["Cs"]))
+TREES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), WORDS),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=15,
+)  # fmt: skip
+
+
+@given(
+    st.lists(TREES, max_size=3), st.sampled_from([None, 2]), st.sampled_from(["{}", "Well: {} there.", "```\n{}\n```"])
+)
+def test_the_tolerant_reader_reads_what_is_json_as_json(tree, indent, around):
+    text = json.dumps(tree, indent=indent, ensure_ascii=False)
+    found = list(values_in(around.format(text) if "{}" not in text else text))
+    assert len(found) == 1
+    assert _plain(found[0].value) == json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, LooseObject):
+        assert value.state is State.WHOLE
+        return {key: _plain(item) for key, item in value.pairs}
+    if isinstance(value, LooseArray):
+        assert (value.state, value.broken) == (State.WHOLE, 0)
+        return [_plain(item) for item in value.items]
+    return str(value) if isinstance(value, str) else value
+
+
+@given(st.sampled_from(sorted(EXPECTED)), st.data())
+@settings(max_examples=200, deadline=None)
+def test_a_reply_with_a_hole_is_read_or_has_a_problem(name, data):
+    text = (CORPUS / f"{name}.txt").read_bytes().decode()
+    start = data.draw(st.integers(0, len(text)))
+    reply = read_reply(text[:start] + text[start + data.draw(st.integers(1, 30)) :], symbols=SYMBOLS)
+    assert reply.decisions or reply.problem or reply.notes
+    for row in (*reply.decisions, *reply.notes):
+        assert_storable(row)
 
 
 GROWING = [

@@ -11,6 +11,10 @@ from arena.models import HistorySummary
 from arena.rules.statuses import SummaryStatus
 from ledger.models import BotDecision
 
+MOST_SHOWN = 50
+COLUMNS = ("id", "decided_at", "decisions_json", "notes_json", "execution_success")
+"""Of a decision, all that is read here: never the prompt, which is large."""
+
 
 @dataclass(frozen=True, slots=True)
 class PastDecision:
@@ -31,14 +35,11 @@ def summary_in_force(bot_id: UUID) -> tuple[str, datetime | None]:
 
 
 def newest_decisions(bot_id: UUID, *, since: datetime | None, most: int) -> list[PastDecision]:
-    """At most ``most`` decisions after ``since``, the newest first: never the oldest, which an old system showed."""
-    rows = BotDecision.objects.filter(bot_id=bot_id)
-    if since is not None:
-        rows = rows.filter(decided_at__gt=since)
-    rows = rows.order_by("-decided_at", "-id").only(
-        "id", "decided_at", "decisions_json", "notes_json", "execution_success"
-    )
-    return [past_decision(row) for row in rows[:most]]
+    """The newest ``most`` decisions, whatever a summary says of them too, and behind them those after ``since`` that no
+    summary stands for, MOST_SHOWN in all; newest first, never the oldest, which an old system showed."""
+    rows = BotDecision.objects.filter(bot_id=bot_id).order_by("-decided_at", "-id").only(*COLUMNS)
+    found = rows[: most if since is None else max(most, MOST_SHOWN)]
+    return [past_decision(row) for place, row in enumerate(found) if place < most or (since and row.decided_at > since)]
 
 
 def past_decision(row: BotDecision) -> PastDecision:

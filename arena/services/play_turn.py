@@ -59,50 +59,60 @@ def play_turn(turn_id: UUID, *, now: datetime | None = None) -> TurnStatus | Non
     try:
         if turn.status == TurnStatus.ASKED:
             return _end_asked(turn, now=now)
-        if turn.status == TurnStatus.CLAIMED:
-            opened = _ask(turn, now=now)
-            if opened is None:
-                return _status(turn)
-            call, request = opened
-            _listen(turn, call, request)
-        return _finish(turn, now=timezone.now())
+        if turn.status == TurnStatus.CLAIMED and not _begin(turn, now=now):
+            return _status(turn)
+        return _finish(turn)
     except LeaseLost:
         return None
 
 
-def _ask(turn: TakenTurn, *, now: datetime) -> tuple[OpenCall, ModelRequest] | None:
-    """Brief the bot, reserve what the answer may cost and note that it is asked; None: it is not asked at all."""
+def _begin(turn: TakenTurn, *, now: datetime) -> bool:
+    """Brief the bot and ask its model; False: nobody is asked, and the turn says why."""
     with SCOPE.transaction(reason="a turn"):
         participant = Participant.objects.select_related("provider").get(pk=turn.bot_id)
-        why_not = _why_not(turn)
-        accounts = lock_accounts([turn.bot_id])
-        account = accounts.get(turn.bot_id)
-        if why_not or account is None:
-            _skip(turn, why_not or "It has no account with paper money.", now=now)
-            return None
+        account = lock_accounts([turn.bot_id]).get(turn.bot_id)
+        if account is None or (why_not := _why_not(turn)):
+            return _skip(turn, "It has no account with paper money." if account is None else why_not, now=now)
         stand = stand_of(participant, account, held_on_paper([turn.bot_id]), now=now)
         if not stand.prices or any(one.symbol not in stand.prices for one in stand.held.values()):
-            _skip(turn, "Prices are older than the arena allows; nothing was asked.", now=now)
-            return None
+            return _skip(turn, "Prices are older than the arena allows; nothing was asked.", now=now)
         request = _request(turn, participant, stand, now=now)
-        _note_briefing(turn, participant, stand)
-    refusal = "It has no provider."
-    for provider_id in dict.fromkeys(id_ for id_ in (participant.provider_id, participant.fallback_id) if id_):
+        ArenaTurn.objects.filter(pk=turn.id).update(prices_at=stand.prices_at, briefing=briefing_json(stand))
+    refusal = _ask(turn, _choices(participant), request, before=TurnStatus.CLAIMED, step=1)
+    if not refusal:
+        return True
+    with SCOPE.transaction():
+        return _skip(turn, refusal, now=now)
+
+
+def _choices(participant: Participant) -> list[tuple[UUID, str]]:
+    """Whom to ask, and which model ("" is the provider's): its own choice, then the fallback that its client chose."""
+    own = [(participant.provider_id, participant.model)] if participant.provider_id else []
+    other = participant.fallback_id if participant.fallback_id != participant.provider_id else None
+    return [*own, *([(other, "")] if other else [])]
+
+
+def _ask(
+    turn: TakenTurn, choices: list[tuple[UUID, str]], request: ModelRequest, *, before: TurnStatus, step: int
+) -> str:
+    """Ask the first of ``choices`` that can be asked, and store its words; empty, or why none of them could."""
+    refusal = "It has no model provider."
+    for provider_id, model in choices:
         try:
+            now = timezone.now()
             with SCOPE.transaction(reason="a turn"):
-                model = participant.model if provider_id == participant.provider_id else ""
                 call = open_call(
                     client_id=turn.client_id, bot_id=turn.bot_id, provider_id=provider_id, model=model,
-                    purpose=CallPurpose.TURN, request=request, now=now, turn_id=turn.id,
+                    purpose=CallPurpose.TURN, request=request, now=now, turn_id=turn.id, step=step,
                 )  # fmt: skip
-                _move(turn, TurnStatus.CLAIMED, TurnStatus.ASKED, now=now)
+                _move(turn, before, TurnStatus.ASKED, now=now)
                 ArenaTurn.objects.filter(pk=turn.id).update(provider_id=provider_id, model=call.access.model)
-            return call, request
         except (BudgetSpent, ProviderUnusable) as error:
             refusal = error.message
-    with SCOPE.transaction():
-        _skip(turn, refusal, now=now)
-    return None
+        else:
+            _listen(turn, call, request)
+            return ""
+    return refusal
 
 
 def _why_not(turn: TakenTurn) -> str:
@@ -116,7 +126,7 @@ def _request(turn: TakenTurn, participant: Participant, stand: Stand, *, now: da
     decisions = newest_decisions(turn.bot_id, since=since, most=stand.settings.summary_keep)
     briefing = prompt.briefing(
         portfolio=stand.portfolio, markets=stand.markets, decisions=decisions, summary=summary, cooldowns=stand.cooldowns,
-        now=now,
+        now=now, most_decisions=len(decisions),
     )  # fmt: skip
     values = prompt.values_of(portfolio=stand.portfolio, markets=stand.markets, now=now)
     return ModelRequest(
@@ -124,11 +134,6 @@ def _request(turn: TakenTurn, participant: Participant, stand: Stand, *, now: da
         user=f"{prompt.render(text, values)}\n\n{briefing}",
         max_output_tokens=participant.provider.max_output_tokens if participant.provider else 4096,
     )
-
-
-def _note_briefing(turn: TakenTurn, participant: Participant, stand: Stand) -> None:
-    """What it was shown, in figures: a replay in shadow stands where the bot stood."""
-    ArenaTurn.objects.filter(pk=turn.id).update(prices_at=stand.prices_at, briefing=briefing_json(stand))
 
 
 def briefing_json(stand: Stand) -> dict[str, Any]:
@@ -156,20 +161,29 @@ def _listen(turn: TakenTurn, call: OpenCall, request: ModelRequest) -> None:
         _move(turn, TurnStatus.ASKED, TurnStatus.ANSWERED, now=now)
 
 
-def _finish(turn: TakenTurn, *, now: datetime) -> TurnStatus | None:
-    """Read the stored words and carry out what they ask for."""
-    with SCOPE.transaction():
-        call = LlmCall.objects.select_related("provider").filter(turn_id=turn.id).order_by("-step")[0]
-        request, heard = stored_request(call.pk), stored_heard(call.pk)
-    # Who answered, without the key: enough to read what was said.
-    access = ProviderAccess(
-        call.provider.name, ProviderKind(call.provider.kind), call.model, "", call.provider.base_url
-    )
-    answer = read_answer(access, request, heard)
-    with SCOPE.transaction(reason="a model's answer"):
-        close_call(call.pk, answer, now=now)
-    outcome = execute_turn(turn, answer, prompt_sent=f"{request.system}\n\n{request.user}", now=now)
+def _finish(turn: TakenTurn) -> TurnStatus | None:
+    """Read the stored words and carry out what they ask for; where nobody could be reached, the fallback is asked once."""
+    while True:
+        with SCOPE.transaction():
+            call = LlmCall.objects.select_related("provider").filter(turn_id=turn.id).order_by("-step")[0]
+            request, heard = stored_request(call.pk), stored_heard(call.pk)
+            others = _choices(Participant.objects.get(pk=turn.bot_id))[1:]
+        answer = read_answer(_access(call), request, heard)
+        with SCOPE.transaction(reason="a model's answer"):
+            close_call(call.pk, answer, now=timezone.now())
+        left = [one for one in others if one[0] != call.provider_id]
+        if answer.error is None or heard.may_have_cost or call.step > 1 or not left:
+            break
+        if _ask(turn, left, request, before=TurnStatus.ANSWERED, step=call.step + 1):
+            break
+    outcome = execute_turn(turn, answer, prompt_sent=f"{request.system}\n\n{request.user}", now=timezone.now())
     return None if outcome is Outcome.LEASE_LOST else _status(turn)
+
+
+def _access(call: LlmCall) -> ProviderAccess:
+    """Who answered, without the key: enough to read what was said."""
+    provider = call.provider
+    return ProviderAccess(provider.name, ProviderKind(provider.kind), call.model, "", provider.base_url)
 
 
 def _end_asked(turn: TakenTurn, *, now: datetime) -> TurnStatus:
@@ -182,8 +196,9 @@ def _end_asked(turn: TakenTurn, *, now: datetime) -> TurnStatus:
     return TurnStatus.FAILED
 
 
-def _skip(turn: TakenTurn, why: str, *, now: datetime) -> None:
+def _skip(turn: TakenTurn, why: str, *, now: datetime) -> bool:
     _move(turn, TurnStatus.CLAIMED, TurnStatus.SKIPPED, now=now, message=why)
+    return False
 
 
 def _move(turn: TakenTurn, before: TurnStatus, after: TurnStatus, *, now: datetime, message: str = "") -> None:

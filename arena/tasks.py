@@ -7,6 +7,8 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
+from ground.scope import Scope
+
 
 @shared_task(name="arena.refresh")
 def refresh() -> int:
@@ -14,11 +16,13 @@ def refresh() -> int:
     from arena.services.exchange_gateways import exchange_gateways
     from arena.services.guard_positions import guard_positions
     from arena.services.refresh_prices import is_wanted, refresh_prices
+    from arena.services.report_health import judge_participants
 
     if not is_wanted():
         return 0
     read = refresh_prices(gateways=exchange_gateways(), now=timezone.now())
     guard_positions(now=timezone.now())
+    judge_participants(now=timezone.now())
     return read or 0
 
 
@@ -40,3 +44,38 @@ def play_turn(turn_id: str) -> str | None:
 
     status = play(UUID(turn_id))
     return str(status) if status else None
+
+
+@shared_task(name="arena.summarise", queue="arena")
+def summarise(summary_id: str) -> str | None:
+    """Make one summary of a bot's history as far as it goes."""
+    from arena.gateways.ask import ask
+    from arena.services.summarise import summarise as make
+
+    status = make(UUID(summary_id), ask=ask, clock=timezone.now)
+    return str(status) if status else None
+
+
+@shared_task(name="arena.nudge_summaries")
+def nudge_summaries() -> int:
+    """Have summaries made that nobody works on: their nudge was lost, or their worker is gone; how many."""
+    from arena.services.want_summary import nudge_lost_summaries
+
+    return nudge_lost_summaries(now=timezone.now())
+
+
+@shared_task(name="arena.thin_events")
+def thin_events() -> int:
+    """Drop events of the stream that nobody can resume from any more; how many."""
+    from arena.services.thin_events import thin_events as thin
+
+    return thin(now=timezone.now())
+
+
+@shared_task(name="arena.test_provider", queue="arena")
+def test_provider(provider_id: str, actor: str) -> str:
+    """Ask a provider something small in the name of ``actor``; what came of it, which stands beside the provider too."""
+    from arena.gateways.ask import ask
+    from arena.services.test_provider import test_provider as test
+
+    return test(scope=Scope(actor=actor), provider_id=UUID(provider_id), ask=ask, clock=timezone.now).message

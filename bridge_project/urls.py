@@ -36,6 +36,7 @@ urlpatterns = [
     path("", include("clients.urls")),
     path("", include("health.urls")),
     path("", include("ledger.urls")),
+    path("", include("arena.urls")),
     path("", include("strategies.urls")),
     path("", include("bots.urls")),
     path("clients/<str:client>/connector", api.LinkingConnectorsView.as_view()),

@@ -78,6 +78,7 @@ class ShadowTurn(models.Model):
         db_table = "arena_shadow_turns"
         ordering = ["run", "turn"]
         constraints = [models.UniqueConstraint(fields=["run", "turn"], name="arena_shadow_turns_key")]
+        indexes = [models.Index(fields=["bot", "turn"], name="arena_shadow_turns_of_turn")]
 
     def __str__(self) -> str:
         return f"shadow of {self.turn_id}"

@@ -18,6 +18,7 @@ from arena.rules.statuses import EventKind, TurnStatus
 from arena.services.claim_turns import HALTED, SCOPE, TakenTurn
 from arena.services.events import NewEvent, tell, trade_event
 from arena.services.guard_positions import exit_at_market, exits_due
+from arena.services.halts import halt_by_rule
 from arena.services.stand import Stand, stand_of
 from arena.types import CloseOrder, Decision, EntryOrder, Reply, Validated
 from arena.types_models import ModelAnswer
@@ -192,6 +193,7 @@ def _end(
     if equity is not None:
         participant.peak_equity = max(participant.peak_equity or stand.portfolio.starting_balance, equity)
     participant.save(update_fields=["unreadable_in_row", "refused_in_row", "peak_equity"])
+    halt_by_rule(participant, stand.settings, equity=equity, now=now)
 
 
 def _event(turn: TakenTurn, outcome: Outcome, decision_id: UUID) -> NewEvent:

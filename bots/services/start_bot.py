@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
@@ -16,6 +17,9 @@ from bots.services.set_health import set_health
 from bots.services.store_wish import store_wish
 from ground.errors import Conflict, Forbidden, NotReady
 from ground.scope import Scope
+
+# Who runs bots of a kind says here what one needs before it is started, and raises Conflict where that is missing.
+MAY_START: dict[RuntimeKind, Callable[[Bot], None]] = {}
 
 _OVER = (DeploymentStatus.ENDED, DeploymentStatus.FAILED, DeploymentStatus.RETIRING)
 
@@ -33,8 +37,8 @@ def start_bot(*, scope: Scope, bot_id: UUID, now: datetime, reason: str = "", wa
         raise Forbidden("This key may only read.")
     with scope.transaction(reason=reason or "start"):
         bot = lock_bot(scope, bot_id)
-        if bot.runtime_kind == RuntimeKind.ARENA:
-            raise Conflict("An imported arena bot is a record; nothing here runs it yet.", code="nothing_runs_it")
+        if bot.runtime_kind in MAY_START:
+            MAY_START[RuntimeKind(bot.runtime_kind)](bot)
         if bot.runtime_kind != RuntimeKind.HUMMINGBOT:
             return _say_started(scope, bot, now, reason)
         _check_can_start(bot)

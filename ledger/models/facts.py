@@ -244,6 +244,7 @@ class Trade(models.Model):
             models.Index(fields=["bot", "-executed_at", "-id"], name="trades_of_bot"),
             models.Index(fields=["bot", "-executed_at", "-id"], condition=Q(action="SHORT"), name="trades_short"),
             models.Index(fields=["position"], condition=Q(position__isnull=False), name="trades_of_position"),
+            models.Index(fields=["bot", "decision"], condition=Q(decision__isnull=False), name="trades_of_decision"),
         ]
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Import the state of an old arena, from a JSON file or from its database."""
+"""Import the state of an old arena, from a JSON file or from its database, and have its bots take part in ours."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
+from arena.services.adopt_imported import adopt_imported
 from ground.errors import BridgeError
+from ground.scope import system_scope
 from ledger.services.import_arena.import_state import Imported, Wish, import_state
 from ledger.services.import_arena.report import lines_of
 from ledger.services.import_arena.sources import source_of
@@ -68,6 +70,14 @@ class Command(BaseCommand):
         for line in done.refused:
             path, _, reason = line.rstrip("\n").partition("\t")
             self.stdout.write(f"refused  {path}: {reason}")
+        if not options["dry_run"]:
+            self._adopt()
+
+    def _adopt(self) -> None:
+        done = adopt_imported(scope=system_scope("import_arena_state"), now=datetime.now(UTC))
+        self.stdout.write(f"adopted  {done.participants} participants, {done.providers} model providers")
+        for note in done.notes:
+            self.stdout.write(f"look at  {note}")
 
 
 class _Progress:

@@ -162,8 +162,9 @@ def _leverage(entry: Entry, market: MarketRule, held: Holding | None, notes: Sai
             raise entry.refusal(
                 f"the open position has {leverage_text(held.leverage)}, and {leverage_text(most)} is allowed."
             )
-        if asked is not None and asked != held.leverage:
-            text = f"{entry.name}: leverage {leverage_text(asked)} became {leverage_text(held.leverage)}, the open position's."
+        if asked != held.leverage:
+            was = "no leverage was given, so it is" if asked is None else f"leverage {leverage_text(asked)} became"
+            text = f"{entry.name}: {was} {leverage_text(held.leverage)}, the open position's."
             notes.append((NoteKind.CORRECTED, text))
         return held.leverage
     if asked is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import fields
-from decimal import Decimal
+from decimal import Context, Decimal
 from pathlib import Path
 
 import pytest
@@ -163,7 +163,7 @@ def assert_storable(row: Decision | Note) -> None:
         if isinstance(value, Decimal):
             assert value.is_finite()
             assert 0 <= value < Decimal("1e15")
-            assert value == value.quantize(Decimal("1e-18"))
+            assert value == value.quantize(Decimal("1e-18"), context=Context(prec=60))
 
 
 def assert_fits_a_table(text: str) -> None:

@@ -196,6 +196,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "settle-strategies": {"task": "strategies.settle_history", "schedule": 10.0, "options": {"expires": 20}},
     "refresh-arena": {"task": "arena.refresh", "schedule": 2.0, "options": {"expires": 10}},
     "claim-turns": {"task": "arena.claim_turns", "schedule": 2.0, "options": {"expires": 10}},
+    "nudge-summaries": {"task": "arena.nudge_summaries", "schedule": 10.0, "options": {"expires": 20}},
     "finish-deletions": {"task": "bridge_project.finish_deletions", "schedule": 5.0, "options": {"expires": 30}},
     "thin-records": {"task": "bridge_project.thin_records", "schedule": 3600.0, "options": {"expires": 600}},
     "take-snapshots": {"task": "ledger.take_snapshots", "schedule": 5.0, "options": {"expires": 20}},

@@ -65,9 +65,15 @@ class Sums:
         bests = [one for one in (self.best, other.best) if one is not None]
         worsts = [one for one in (self.worst, other.worst) if one is not None]
         return Sums(
-            *(getattr(self, name) + getattr(other, name) for name in ("opened", "trades", "wins", "losses")),
-            self.profit + other.profit, self.fees + other.fees, max(bests, default=None), min(worsts, default=None),
-        )  # fmt: skip
+            opened=self.opened + other.opened,
+            trades=self.trades + other.trades,
+            wins=self.wins + other.wins,
+            losses=self.losses + other.losses,
+            profit=self.profit + other.profit,
+            fees=self.fees + other.fees,
+            best=max(bests, default=None),
+            worst=min(worsts, default=None),
+        )
 
 
 Group = tuple[str | None, Action | None]
@@ -302,9 +308,10 @@ def _without_symbols(text: str, symbols: Collection[str]) -> tuple[str, list[str
 
 def _groups_named(plain: str, named: Sequence[str]) -> Iterator[Group]:
     longs, shorts = bool(_LONGS.search(plain)), bool(_SHORTS.search(plain))
-    actions: list[Action | None] = [Action.LONG] * longs + [Action.SHORT] * shorts or [None]
-    for symbol in named or [None]:
-        yield from ((symbol, action) for action in actions)
+    actions: list[Action | None] = [*[Action.LONG] * longs, *[Action.SHORT] * shorts]
+    symbols: list[str | None] = [*named]
+    for symbol in symbols or [None]:
+        yield from ((symbol, action) for action in actions or [None])
 
 
 def _numbers(text: str) -> Iterable[_Number]:

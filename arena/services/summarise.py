@@ -24,6 +24,7 @@ from arena.services.providers import ProviderUnusable
 from arena.services.settings_row import arena_settings
 from arena.services.spend import BudgetSpent
 from arena.services.summary_material import asked_material, cited_earlier, gather, ledger_groups
+from arena.services.want_summary import FAR
 from arena.types_models import Heard, ModelAnswer, ModelRequest, ProviderAccess
 from ground.sql import fetch_one, run
 
@@ -41,7 +42,6 @@ _ASKED = """
 _LOCK = (
     "SELECT 1 FROM history_summaries WHERE id = %(id)s AND status = 'running' AND lease_until = %(lease)s FOR UPDATE"
 )
-FAR = timedelta(hours=2)  # a lease so far ahead was given before the host's clock was set back
 
 
 class LeaseLost(Exception):
@@ -112,7 +112,8 @@ def _open(lease: _Lease, *, now: datetime) -> tuple[_Lease, OpenCall, ModelReque
 
 def _keep(call: OpenCall, heard: Heard, now: datetime) -> None:
     with SCOPE.transaction(reason="a model's answer"):
-        keep_reply(call.id, heard, now=now)
+        if not keep_reply(call.id, heard, now=now):
+            raise LeaseLost  # it was ended meanwhile: its words are not stored, so nobody reads them
 
 
 def _go_on(lease: _Lease, call_id: UUID, *, now: datetime) -> SummaryStatus:

@@ -16,6 +16,7 @@ from arena.rules.statuses import SummaryStatus
 from arena.services.claim_turns import SCOPE
 from arena.services.settings_row import arena_settings
 from arena.services.summary_material import rhythm_of, waiting_of
+from bots.models import Bot
 from ground.errors import Conflict, Forbidden, InvalidInput, NotFound, NotReady
 from ground.scope import Scope, assert_no_transaction, on_commit
 from ground.sql import fetch_all, fetch_one
@@ -26,6 +27,7 @@ SUMMARISE = "arena.summarise"
 POLL_S = 0.1
 NUDGE_AGAIN_AFTER = timedelta(seconds=5)
 MOST_NUDGED = 200
+FAR = timedelta(hours=2)  # a lease so far ahead was given before the host's clock was set back
 _WANT = """
     INSERT INTO history_summaries (id, bot_id, client_id, number, status, is_forced, requested_by, summary, summarized_count,
                                    token_count, claims, refused_claims, message, created_at)
@@ -38,7 +40,8 @@ _OPEN = "SELECT id FROM history_summaries WHERE bot_id = %(bot)s AND status IN (
 _COUNT = "SELECT count(*) FROM (SELECT FROM bot_decisions WHERE bot_id = %(bot)s LIMIT %(most)s) d"
 _LOST = """
     SELECT id FROM history_summaries
-     WHERE (status = 'wanted' AND created_at < %(before)s) OR (status = 'running' AND lease_until < %(now)s)
+     WHERE (status = 'wanted' AND created_at < %(before)s)
+        OR (status = 'running' AND (lease_until < %(now)s OR lease_until > %(far)s))
      ORDER BY created_at LIMIT %(most)s
 """
 
@@ -69,11 +72,9 @@ def ask_for_summary(*, scope: Scope, bot_id: UUID, now: datetime) -> UUID:
     if not scope.can_manage:
         raise Forbidden("This key may only read.")
     with scope.transaction(reason="summary asked for"):
-        client_id = (
-            Participant.objects.filter(pk=bot_id, bot__retired_at=None).values_list("client_id", flat=True).first()
-        )
+        client_id = Bot.objects.filter(pk=bot_id, retired_at=None).values_list("client_id", flat=True).first()
         if client_id is None or scope.client_id not in (None, client_id):
-            raise NotFound("There is no such bot in the arena.")
+            raise NotFound("There is no such bot.")
         (count,) = fetch_one(_COUNT, {"bot": bot_id, "most": LEAST_FORCED}) or (0,)
         if count < LEAST_FORCED:
             raise NotEnoughHistory(
@@ -119,7 +120,7 @@ def nudge(summary_id: UUID) -> None:
 def nudge_lost_summaries(*, now: datetime) -> int:
     """Nudge again for what nobody works on. How many there were."""
     with SCOPE.transaction():
-        params = {"before": now - NUDGE_AGAIN_AFTER, "now": now, "most": MOST_NUDGED}
+        params = {"before": now - NUDGE_AGAIN_AFTER, "now": now, "far": now + FAR, "most": MOST_NUDGED}
         found = [row[0] for row in fetch_all(_LOST, params)]
     for summary_id in found:
         nudge(summary_id)

@@ -14,7 +14,6 @@ ANY_MODEL = "*"
 MOST_PRICE = Decimal(100_000)  # USD per million tokens; more is a slip of the pen
 _PER = Decimal(1_000_000)
 _PLACES = Decimal("0.0000000001")  # the columns'
-_OVERHEAD_TOKENS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +46,6 @@ def price_of(prices: Mapping[str, Any], model: str) -> Price | None:
     if not isinstance(row, Mapping) or "input" not in row or "output" not in row:
         return None
     return Price(Decimal(str(row["input"])), Decimal(str(row["output"])))
-
-
-def tokens_at_most(*texts: str) -> int:
-    """More than any of these texts will count in ordinary use: what is set aside shall rather be too much."""
-    return sum(len(text.encode()) // 3 + 8 for text in texts) + _OVERHEAD_TOKENS
 
 
 def cost_of(price: Price, *, input_tokens: int, output_tokens: int) -> Decimal:

@@ -20,6 +20,7 @@ from arena.gateways.usage import counted
 from arena.models import LlmCall, LlmProvider, LlmText
 from arena.rules import budget
 from arena.rules.statuses import CallPurpose, CallStatus, ProviderKind
+from arena.rules.tokens import estimate_messages
 from arena.services.providers import ProviderUnusable, check_may_use, open_provider
 from arena.services.spend import reserve_spend, settle_spend
 from arena.types_models import Heard, ModelAnswer, ModelRequest, ProviderAccess, Step, ToolResult
@@ -28,6 +29,7 @@ from ground.scope import Scope
 from ground.sql import fetch_all, run
 
 MOST_ABANDONED = 200
+_UNTOLD = ("", None, None)
 _STORE = """
     UPDATE llm_calls
        SET reply = %(reply)s, reply_status = %(status)s, attempts = %(attempts)s, duration_ms = %(duration_ms)s,
@@ -105,7 +107,8 @@ def open_call(
 def keep_reply(call_id: UUID, heard: Heard, *, now: datetime) -> bool:
     """Store what came back as it came, once. False where the call was ended meanwhile; its words are then dropped.
 
-    The estimate stays set aside until ``close_call``.
+    The estimate stays set aside until ``close_call``; where nothing can have been done it is released at once, and the call
+    has failed.
     """
     values = {
         "id": call_id,
@@ -116,7 +119,11 @@ def keep_reply(call_id: UUID, heard: Heard, *, now: datetime) -> bool:
         "error": heard.error.message[:500] if heard.error else "",
         "now": now,
     }
-    return run(_STORE, values) == 1
+    if run(_STORE, values) != 1:
+        return False
+    if not heard.may_have_cost:
+        _close(_locked(call_id), has_reply=heard.reply is not None, may_have_cost=False, told=_UNTOLD, error="")
+    return True
 
 
 def close_call(call_id: UUID, answer: ModelAnswer, *, now: datetime) -> Decimal:
@@ -136,11 +143,10 @@ def lost_call(call_id: UUID, *, now: datetime) -> Decimal:
     """Its worker died: what was stored of the reply is booked by what it says, and without any the estimate is spent."""
     call = _locked(call_id)
     told = counted(ProviderKind(call.provider.kind), _object(call.reply))
-    was_refused = call.reply_status is not None and not 200 <= call.reply_status < 300
     return _close(
         call,
         has_reply=call.reply is not None,
-        may_have_cost=not was_refused,
+        may_have_cost=True,
         told=(told.model, told.input_tokens, told.output_tokens),
         error="Its worker ended before the answer was booked.",
     )
@@ -214,13 +220,12 @@ def stored_request(call_id: UUID) -> ModelRequest:
 def stored_heard(call_id: UUID) -> Heard:
     """What came back, as it was stored: for ``read_answer`` of another worker. Raises NotFound."""
     call = _locked(call_id, is_locked=False)
-    is_taken = call.reply_status is None or 200 <= call.reply_status < 300
     return Heard(
         reply=call.reply,
         status=call.reply_status,
         attempts=call.attempts,
         duration_ms=call.duration_ms or 0,
-        may_have_cost=is_taken,
+        may_have_cost=call.status != CallStatus.FAILED,
         error=Unavailable(call.error, system=call.provider.kind) if call.error else None,
     )
 
@@ -272,7 +277,7 @@ def _close(
 def _cost_at_most(price: budget.Price, request: ModelRequest) -> Decimal:
     tools = [tool.name + tool.description + json.dumps(dict(tool.schema)) for tool in request.tools]
     steps = [text for step in request.steps for text in (step.said, *(result.content for result in step.results))]
-    read = budget.tokens_at_most(request.system, request.user, *tools, *steps)
+    read = estimate_messages(request.system, request.user, *tools, *steps)
     return budget.cost_of(price, input_tokens=read, output_tokens=request.max_output_tokens)
 
 

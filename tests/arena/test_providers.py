@@ -174,6 +174,13 @@ def test_a_provider_in_use_is_neither_retired_nor_taken_from_others(cast: Cast) 
         providers.find_provider(scope=OPERATOR, provider_id=shared)
 
 
+def test_a_client_that_goes_takes_its_keys_along(cast: Cast) -> None:
+    own, foreign, shared = make(cast.acme), make(cast.globex), make(None, is_shared=True)
+    assert cast.operator.delete(f"/clients/{cast.acme}").status == 200
+    rows = {row.id: (row.api_key is None, row.retired_at is None) for row in LlmProvider.objects.all()}
+    assert rows == {own: (True, False), foreign: (False, True), shared: (False, True)}
+
+
 # Who may use which: a provider once fell back to another tenant's key
 
 
@@ -242,7 +249,11 @@ def test_sets_aside_before_the_call_and_books_after_it(cast: Cast) -> None:
 def test_a_lost_answer_keeps_its_estimate_as_spent(cast: Cast, heard: Heard, status: str, is_spent: bool) -> None:
     call = open_call(cast, make(cast.acme))
     estimate = LlmCall.objects.get(id=call.id).estimated_cost
-    assert close(call, ModelAnswer(heard, error=heard.error)) == (estimate if is_spent else 0)
+    with ARENA.transaction():
+        assert model_calls.keep_reply(call.id, heard, now=NOON)
+        again = model_calls.stored_heard(call.id)
+    assert (again.reply, again.status, again.may_have_cost) == (heard.reply, heard.status, heard.may_have_cost)
+    assert close(call, ModelAnswer(again, error=heard.error)) == (estimate if is_spent else 0)
     assert set(books().values()) == {(Decimal(0), estimate if is_spent else Decimal(0), 1)}
     row = LlmCall.objects.get(id=call.id)
     assert (row.status, row.cost) == (status, None if is_spent else 0)
@@ -413,7 +424,7 @@ def test_what_a_dead_worker_leaves_is_booked_once(cast: Cast) -> None:
 
 @pytest.mark.parametrize("kind", [ProviderKind.OPENAI, ProviderKind.ANTHROPIC, ProviderKind.GOOGLE])
 def test_the_test_button_asks_once_and_says_what_came_of_it(cast: Cast, models: Sandbox, kind: ProviderKind) -> None:
-    model = {"openai": "gpt-4o-mini", "anthropic": "claude-sonnet-4-5", "google": "gemini-2.5-flash"}[kind]
+    model = {"openai": "gpt-4o-mini", "anthropic": "claude-sonnet-4-6", "google": "gemini-2.5-flash"}[kind]
     provider_id = make(cast.acme, kind=kind, model=model)
 
     def press() -> testing.Tested:

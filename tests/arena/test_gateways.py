@@ -31,7 +31,7 @@ KINDS = list(ProviderKind)
 PLACES = {
     ProviderKind.OPENAI: ("openai/v1", "gpt-4o-mini", "openai_chat_completions"),
     ProviderKind.OPENAI_COMPATIBLE: ("openai/v1", "deepseek-chat", "openai_chat_completions"),
-    ProviderKind.ANTHROPIC: ("anthropic", "claude-sonnet-4-5", "anthropic_messages"),
+    ProviderKind.ANTHROPIC: ("anthropic", "claude-sonnet-4-6", "anthropic_messages"),
     ProviderKind.GOOGLE: ("google", "gemini-3-flash", "google_generate_content"),
 }
 RSI = Tool(

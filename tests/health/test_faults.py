@@ -73,7 +73,7 @@ def open_incidents() -> list[tuple[str, int]]:
 
 UNREADABLE = {
     "latency": {"seconds": 4}, "server_error": {}, "html": {}, "empty": {}, "garbage": {}, "cut": {}, "cut_connection": {},
-    "drop": {}, "lost_answer": {},
+    "drop": {}, "lost_answer": {}, "drip": {"seconds": 1}, "redirect": {},
 }  # fmt: skip
 
 

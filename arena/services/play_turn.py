@@ -29,6 +29,7 @@ from arena.services.providers import ProviderUnusable
 from arena.services.settings_row import arena_settings
 from arena.services.spend import BudgetSpent
 from arena.services.stand import Stand, stand_of
+from arena.services.want_summary import want_summary_if_due
 from arena.types_models import ModelRequest, ProviderAccess
 from ground.sql import fetch_one, run
 from ledger.services.record_paper import held_on_paper, lock_accounts
@@ -177,7 +178,10 @@ def _finish(turn: TakenTurn) -> TurnStatus | None:
         if _ask(turn, left, request, before=TurnStatus.ANSWERED, step=call.step + 1):
             break
     outcome = execute_turn(turn, answer, prompt_sent=f"{request.system}\n\n{request.user}", now=timezone.now())
-    return None if outcome is Outcome.LEASE_LOST else _status(turn)
+    if outcome is Outcome.LEASE_LOST:
+        return None
+    want_summary_if_due(turn.bot_id, timezone.now())
+    return _status(turn)
 
 
 def _access(call: LlmCall) -> ProviderAccess:

@@ -24,7 +24,7 @@ from ground.scope import Scope
 SUMMARY_WAIT_S = 20.0
 
 
-class SummaryShown(serializers.Serializer[None]):
+class BotSummaryShown(serializers.Serializer[None]):
     summary = serializers.CharField(help_text="What the bot is shown: a line for each claim that the ledger bears out.")
     summarizedCount = serializers.IntegerField(help_text="Decisions that it stands for.")
     summarizedFrom = serializers.DateTimeField(help_text="Of the first of them.")
@@ -37,13 +37,13 @@ class HistorySummaryShown(serializers.Serializer[None]):
     botId = serializers.UUIDField()
     botName = serializers.CharField()
     hasSummary = serializers.BooleanField()
-    summary = SummaryShown(allow_null=True)
+    summary = BotSummaryShown(allow_null=True)
 
 
 class SummaryForcedShown(serializers.Serializer[None]):
     success = serializers.BooleanField()
     message = serializers.CharField()
-    summary = SummaryShown(allow_null=True)
+    summary = BotSummaryShown(allow_null=True)
 
 
 class NotEnoughShown(serializers.Serializer[None]):

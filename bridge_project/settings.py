@@ -197,6 +197,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "refresh-arena": {"task": "arena.refresh", "schedule": 2.0, "options": {"expires": 10}},
     "claim-turns": {"task": "arena.claim_turns", "schedule": 2.0, "options": {"expires": 10}},
     "nudge-summaries": {"task": "arena.nudge_summaries", "schedule": 10.0, "options": {"expires": 20}},
+    "thin-events": {"task": "arena.thin_events", "schedule": 600.0, "options": {"expires": 500}},
     "finish-deletions": {"task": "bridge_project.finish_deletions", "schedule": 5.0, "options": {"expires": 30}},
     "thin-records": {"task": "bridge_project.thin_records", "schedule": 3600.0, "options": {"expires": 600}},
     "take-snapshots": {"task": "ledger.take_snapshots", "schedule": 5.0, "options": {"expires": 20}},
@@ -241,6 +242,8 @@ MODEL_BASE_URLS: dict[str, str] = _setting(
         )
     ),
 )
+STREAM_PUBLIC_URL = _address("STREAM_PUBLIC_URL")  # where browsers find the stream; unset: they poll
+STREAM_HEARTBEAT_SECONDS = _seconds("STREAM_HEARTBEAT_SECONDS", 15)
 DEAD_MAN_URL = _address("DEAD_MAN_URL")  # asked for (GET) after each look at every bot; a secret
 
 EMAIL_HOST = ""  # no mail server: channels of kind email say so
@@ -372,6 +375,7 @@ CONTENT_SECURITY_POLICY = {
         "script-src": ["'self'", "'unsafe-eval'"],
         "style-src": ["'self'", "'unsafe-inline'"],
         "img-src": ["'self'", "data:"],
+        "connect-src": ["'self'", *([STREAM_PUBLIC_URL] if STREAM_PUBLIC_URL else [])],
         "frame-ancestors": ["'none'"],
         "base-uri": ["'self'"],
         "form-action": ["'self'"],

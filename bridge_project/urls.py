@@ -37,6 +37,7 @@ urlpatterns = [
     path("", include("health.urls")),
     path("", include("ledger.urls")),
     path("", include("arena.urls")),
+    path("", include("arena.urls_watching")),
     path("", include("strategies.urls")),
     path("", include("bots.urls")),
     path("clients/<str:client>/connector", api.LinkingConnectorsView.as_view()),

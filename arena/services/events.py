@@ -10,6 +10,8 @@ from uuid import UUID
 
 from arena.models import ArenaEvent
 from arena.rules.statuses import EventKind
+from arena.services.wake import wake_stream
+from ground.scope import on_commit
 from ledger.services.record_paper import Filled
 
 
@@ -24,11 +26,14 @@ class NewEvent:
 
 
 def tell(events: Iterable[NewEvent], *, now: datetime) -> None:
-    """Write events within the open transaction."""
-    ArenaEvent.objects.bulk_create(
+    """Write events within the open transaction; when it commits, the stream looks for them."""
+    rows = [
         ArenaEvent(client_id=one.client_id, bot_id=one.bot_id, kind=one.kind, payload=one.payload, happened_at=now)
         for one in events
-    )
+    ]
+    if rows:
+        ArenaEvent.objects.bulk_create(rows)
+        on_commit(wake_stream)
 
 
 def trade_event(filled: Filled) -> NewEvent:

@@ -22,7 +22,7 @@ from bridge_project.up.processes import Busy, Lock, StartRefused, write_atomical
 from bridge_project.up.servers import EmbeddedServers
 from bridge_project.up.supervisor import Program, Supervisor, end_orphans
 
-STOP_ORDER = (("seed",), ("web",), ("beat",), ("worker", "now", "arena"), ("sandbox",))
+STOP_ORDER = (("seed",), ("web", "stream"), ("beat",), ("worker", "now", "arena"), ("sandbox",))
 TERM, QUIT = signal.SIGTERM, signal.SIGQUIT
 STOPPED_BY_SIGNAL = 0
 WEB_FIRST_S = 6.0
@@ -88,14 +88,15 @@ def _up(options: argparse.Namespace, *, home: Path, output: Output) -> int:
     port = _free_port(options.host, options.port)
     url = _address(options.host, port)
     demo_port = _free_port("127.0.0.1", 0) if options.demo else 0
+    stream_port = _stream_port(options.host)
     try:
-        wanted = _programs(options, home=home, port=port, demo_port=demo_port)
+        wanted = _programs(options, home=home, port=port, demo_port=demo_port, stream_port=stream_port)
     except ValueError as error:
         raise StartRefused(str(error)) from None
     variables, servers = environment.prepare(home)
     given = dict(os.environ)
     demo = demo_environment(port=demo_port, given=given) if options.demo else {}
-    variables |= demo
+    variables |= demo | _stream_environment(options.host, stream_port, given=given)
     note = {"pid": os.getpid(), "url": url, "environ": demo}
     write_atomically(home / "run" / "up.json", json.dumps(note))
     supervisor = Supervisor(home, environ={**given, **variables}, output=output, servers=servers)
@@ -135,18 +136,34 @@ def _start_servers(servers: EmbeddedServers, *, output: Output) -> None:
         output.say("up", f"embedded {' and '.join(reversed(names))} up in {time.monotonic() - began:.1f} s")
 
 
-def _programs(options: argparse.Namespace, *, home: Path, port: int, demo_port: int) -> list[Program]:
+def _programs(options: argparse.Namespace, *, home: Path, port: int, demo_port: int, stream_port: int) -> list[Program]:
     """What runs beside the servers, in the order of starting."""
     for_worker = ((TERM, 5.0), (QUIT, 2.5))
     sandbox = [Program("sandbox", sandbox_command(sys.executable, home=home, port=demo_port))] if options.demo else []
     return [
         Program("web", programs.web(host=options.host, port=port), patience=((TERM, 3.0),)),
         *sandbox,
+        Program("stream", programs.stream(host=options.host, port=stream_port), patience=((TERM, 3.0),)),
         Program("worker", programs.worker(), patience=for_worker),
         Program("now", programs.now(), patience=for_worker),
         Program("arena", programs.arena(), patience=for_worker),
         Program("beat", programs.beat(home=home), patience=((TERM, 2.0),)),
     ]
+
+
+def _stream_port(host: str) -> int:
+    """STREAM_PORT, or any free one: browsers are sent there by the web server. Raises StartRefused."""
+    text = os.environ.get("STREAM_PORT") or "0"
+    if not (text.isdecimal() and int(text) <= 65535):
+        raise StartRefused("STREAM_PORT must be a number from 0 to 65535.")
+    return _free_port(host, int(text))
+
+
+def _stream_environment(host: str, port: int, *, given: dict[str, str]) -> dict[str, str]:
+    """Where browsers find the stream. On a public address only the operator knows; without it pages ask again and again."""
+    if given.get("STREAM_PUBLIC_URL") or _reachable(host) != host:
+        return {}
+    return {"STREAM_PUBLIC_URL": _address(host, port)}
 
 
 def _manage(name: str, *words: str) -> Program:

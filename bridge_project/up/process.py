@@ -12,7 +12,7 @@ from bridge_project.up import environment, programs
 from bridge_project.up.manage import run_command
 from bridge_project.up.processes import StartRefused
 
-NAMES = ("release", "web", "worker", "now", "arena", "beat")
+NAMES = ("release", "web", "stream", "worker", "now", "arena", "beat")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -65,6 +65,7 @@ def _command(name: str, *, home: Path) -> list[str]:
             "prepare_start", "--url", os.environ.get("PUBLIC_URL", f"http://localhost:{port}")
         ),
         "web": lambda: programs.web(host=os.environ.get("HOST") or "0.0.0.0", port=int(port)),  # noqa: S104
+        "stream": lambda: programs.stream(host=os.environ.get("HOST") or "0.0.0.0", port=int(port)),  # noqa: S104
         "worker": programs.worker,
         "now": programs.now,
         "arena": programs.arena,

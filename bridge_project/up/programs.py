@@ -22,6 +22,15 @@ def web(*, host: str, port: int) -> list[str]:
     ]
 
 
+def stream(*, host: str, port: int) -> list[str]:
+    """Live updates: one process that waits with thousands of listeners at once."""
+    return [
+        *(sys.executable, "-m", "granian", "--interface", "asgi", "--host", host, "--port", str(port)),
+        *("--workers", "1", "--backlog", "4096", "--backpressure", "20000", "--respawn-failed-workers"),
+        *("--workers-kill-timeout", "2", "--log-level", "warning", "bridge_project.stream.app:application"),
+    ]
+
+
 def worker() -> list[str]:
     """Health cycles, polling and reconciling: WORKER_CONCURRENCY processes (4)."""
     return [*CELERY, "worker", "-Q", "celery", "-n", "worker@%h", "-c", _number("WORKER_CONCURRENCY", 4), *ALONE]

@@ -58,7 +58,7 @@ def test_unreadable_secrets_stop_the_start(tmp_path: Path) -> None:
         environment.prepare(tmp_path, {})
 
 
-@pytest.mark.parametrize("name", ["release", "web", "worker", "now", "arena", "beat"])
+@pytest.mark.parametrize("name", ["release", "web", "stream", "worker", "now", "arena", "beat"])
 def test_platform_processes_refuse_a_disk_of_their_own(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,8 +19,7 @@ _FIGURE = re.compile(r"(?<![\w.])\$?(-?\d[\d,]*(?:\.\d+)?(?:[eE]-?\d+)?)(\s?%)?"
 _SIDE = re.compile(r"\b(LONG|SHORT)\b", re.IGNORECASE)
 _HEADING = re.compile(r"^\s*(#+\s*\S.*|\*\*[^*]+\*\*:?|[A-Z][^:.!?]{1,60}:|[A-Z][A-Z0-9 ,()/_-]{3,60})\s*$")
 _BLOCK = re.compile(r'<data name="(\w+)">\n(.*?)\n</data>', re.DOTALL)
-_NUMBER_ID = re.compile(r"\b(?:decision|id|#)\s*[:#]?\s*([0-9a-f]{8}-[0-9a-f-]{27}|\d{1,6})\b", re.IGNORECASE)
-_WANTS_SUMMARY = re.compile(r"\bsummar(?:y|ise|ize|ising|izing)\b", re.IGNORECASE)
+_DECISION_ID = re.compile(r'"id": "([0-9a-f-]{6,36})"')
 
 STYLES = ("plain", "fenced", "chatty", "truncated", "object", "mixed")
 
@@ -43,8 +42,7 @@ def decide(asked: Asked, *, seed: int, style: str) -> Said:
         return Said(
             "Let me look at the figures first.", [_call(rng, tool, quotes) for tool in _chosen(rng, asked.tools)]
         )
-    last = next((text for role, text in reversed(asked.turns) if role in ("user", "system")), "")
-    if _WANTS_SUMMARY.search(asked.said_by("system") or last) and "LONG" not in asked.said_by("system"):
+    if '"claims"' in asked.said_by("system"):
         return Said(_summary(read, rng))
     return Said(_styled(decisions(quotes, held, rng), style, rng))
 
@@ -133,11 +131,16 @@ def _styled(made: list[dict[str, Any]], style: str, rng: random.Random) -> str:
 
 
 def _summary(text: str, rng: random.Random) -> str:
-    """A summary whose claims name decisions that stand in the text."""
-    ids = list(dict.fromkeys(_NUMBER_ID.findall(text)))
-    cited = sorted(rng.sample(ids, min(len(ids), 3)))
-    claims = [{"text": "It traded small and kept its stops close.", "decision_ids": cited}]
-    return orjson.dumps({"summary": "It traded small and kept its stops close.", "claims": claims}).decode()
+    """What it remembers: a claim for some of the symbols it decided about, citing the decisions that name them."""
+    named: dict[str, list[str]] = {}
+    for line in _part(text, "decisions"):
+        found = _DECISION_ID.search(line)
+        for symbol in dict.fromkeys(f"{one[1]}/{one[2]}" for one in _SYMBOL.finditer(line)) if found else ():
+            named.setdefault(symbol, []).append(found[1] if found else "")
+    chosen = rng.sample(sorted(named), min(len(named), 4))
+    words = ("It kept positions in {} small and their stops close.", "It was patient with {} and closed in time.")
+    claims = [{"text": rng.choice(words).format(symbol), "decisions": named[symbol][:3]} for symbol in chosen]
+    return orjson.dumps({"claims": claims}).decode()
 
 
 def _chosen(rng: random.Random, tools: list[Tool]) -> list[Tool]:

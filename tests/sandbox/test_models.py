@@ -85,7 +85,8 @@ def test_reads_the_blocks_of_data_that_the_arena_writes(models: Sandbox) -> None
 
 
 def test_looks_back_with_claims_that_cite_what_it_was_shown(models: Sandbox) -> None:
-    shown = '<data name="decisions">\n{"id": "1f0c2a9b", "decided": [{"symbol": "BTC/USDT"}]}\n{"id": "77ab03de", "decided": []}\n</data>'
+    rows = '{"id": "1f0c2a9b", "decided": [{"symbol": "BTC/USDT"}]}\n{"id": "77ab03de", "decided": []}'
+    shown = f'<data name="decisions">\n{rows}\n</data>'
     messages = [{"role": "system", "content": 'Answer {"claims": [...]}.'}, {"role": "user", "content": shown}]
     claims = json.loads(said("openai", ask(models, "openai", whole("openai", messages=messages)).json()))["claims"]
     assert [(one["decisions"], "BTC/USDT" in one["text"]) for one in claims] == [(["1f0c2a9b"], True)]

@@ -19,6 +19,8 @@ from typing import Any
 
 import requests
 
+from sandbox.demo_arena import fill_arena
+
 _TIMEOUT_S = 30
 _START_AGAIN_S = 2.0
 _STEADY: list[dict[str, Any]] = []
@@ -126,7 +128,9 @@ def main() -> int:
         print(f"No demo data: {options.credentials} holds no API key of this bridge.", file=sys.stderr)  # noqa: T201
         return 1
     try:
-        made = Demo(bridge=options.url, api_key=api_key, sandbox=os.environ["SANDBOX_URL"]).fill()
+        demo = Demo(bridge=options.url, api_key=api_key, sandbox=os.environ["SANDBOX_URL"])
+        made = demo.fill()
+        demo.fill_arena()
     except requests.RequestException as error:
         refused = getattr(error.response, "status_code", None) == 401
         why = f"the bridge does not know the API key in {options.credentials}" if refused else f"{type(error).__name__}"
@@ -160,6 +164,11 @@ class Demo:
             if bot.is_started and bot.kind != "external":
                 self._start_deployed(bot, bot_id)
         return len(made) + self._fill_desk(existing.get(DESK.account))
+
+    def fill_arena(self) -> None:
+        """The bots that language models steer, unless they are there."""
+        accounts = {row["account_identifier"] for row in self._call("GET", "/clients")["clients"]}
+        print(fill_arena(accounts, self._control), end="")  # noqa: T201
 
     def _fill_desk(self, known: dict[str, Any] | None) -> int:
         """Its connector and its strategies, unless it has a connector: then all of this was done before."""

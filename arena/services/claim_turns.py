@@ -60,10 +60,11 @@ _WAITING = """
      WHERE status = ANY(%(open)s) AND (lease_until < %(now)s OR (lease_until IS NULL AND created_at < %(now)s - %(again)s))
      ORDER BY created_at LIMIT %(most)s
 """
+# A lease from far ahead is one from before the host's clock was set back.
 _TAKE = """
     UPDATE arena_turns SET lease_token = %(token)s, lease_until = %(until)s, attempts = attempts + 1
      WHERE id = %(id)s AND status = ANY(%(open)s)
-       AND (lease_until IS NULL OR lease_until < %(now)s OR lease_until > %(until)s)
+       AND (lease_until IS NULL OR lease_until < %(now)s OR lease_until > %(until)s + interval '10 minutes')
     RETURNING bot_id, client_id, number, status, prompt_id, created_at, answered_at
 """
 

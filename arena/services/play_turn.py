@@ -78,7 +78,8 @@ def _begin(turn: TakenTurn, *, now: datetime) -> bool:
         if not stand.prices or any(one.symbol not in stand.prices for one in stand.held.values()):
             return _skip(turn, "Prices are older than the arena allows; nothing was asked.", now=now)
         request = _request(turn, participant, stand, now=now)
-        ArenaTurn.objects.filter(pk=turn.id).update(prices_at=stand.prices_at, briefing=briefing_json(stand))
+        own = ArenaTurn.objects.filter(pk=turn.id, lease_token=turn.token)
+        own.update(prices_at=stand.prices_at, briefing=briefing_json(stand))
     refusal = _ask(turn, _choices(participant), request, before=TurnStatus.CLAIMED, step=1)
     if not refusal:
         return True
@@ -102,11 +103,11 @@ def _ask(
         try:
             now = timezone.now()
             with SCOPE.transaction(reason="a turn"):
+                _move(turn, before, TurnStatus.ASKED, now=now)
                 call = open_call(
                     client_id=turn.client_id, bot_id=turn.bot_id, provider_id=provider_id, model=model,
                     purpose=CallPurpose.TURN, request=request, now=now, turn_id=turn.id, step=step,
                 )  # fmt: skip
-                _move(turn, before, TurnStatus.ASKED, now=now)
                 ArenaTurn.objects.filter(pk=turn.id).update(provider_id=provider_id, model=call.access.model)
         except (BudgetSpent, ProviderUnusable) as error:
             refusal = error.message

@@ -11,9 +11,9 @@ from uuid import UUID
 
 import pytest
 from django.core.management import call_command
-from django.db import connections
+from django.db import IntegrityError, connections
 
-from arena.models import ArenaEvent, ArenaMarket, ArenaTurn, Halt, LlmCall, LlmSpend, Participant
+from arena.models import ArenaEvent, ArenaMarket, ArenaTurn, Halt, LlmCall, LlmProvider, LlmSpend, Participant
 from arena.services.claim_turns import claim_turns, take_turn
 from arena.services.play_turn import play_turn
 from ledger.models import BotDecision, Position, Trade
@@ -152,6 +152,29 @@ def test_a_worker_that_dies_leaves_a_turn_that_is_finished_or_ended_and_never_as
         assert play_turn(turn_id) == expected
     assert LlmCall.objects.filter(turn=turn).count() == 1
     assert len(stage.sandbox.model_calls()) == 1
+
+
+def test_the_fallback_that_the_client_chose_is_asked_where_nobody_answers_and_no_other(
+    stage: Stage, bot_id: UUID
+) -> None:
+    """The old arena fell back to whatever provider had a key, also another tenant's."""
+    own = Participant.objects.get().provider
+    stage.provider(stage.cast.globex)
+    stage.sandbox.fault("model:gpt-sandbox", "server_error", status=401)
+    assert play(stage, bot_id).status == "failed"
+    assert LlmCall.objects.count() == 1
+    assert own is not None
+    fallback = LlmProvider.objects.create(
+        client_id=own.client_id, name="second", kind="openai", model="gpt-second", api_key=f"sk-{own.client_id}",
+        prices=own.prices,
+    )  # fmt: skip
+    Participant.objects.update(fallback=fallback)
+    say(stage, LONG)
+    turn = play(stage, bot_id)
+    assert (turn.status, turn.provider_id, turn.model) == ("done", fallback.id, "gpt-second")
+    assert [call.status for call in LlmCall.objects.filter(turn=turn).order_by("step")] == ["failed", "answered"]
+    with pytest.raises(IntegrityError):
+        Participant.objects.update(fallback=LlmProvider.objects.get(client_id=stage.cast.globex))
 
 
 def test_turns_are_fair_to_clients_and_come_once_an_interval(stage: Stage, bot_id: UUID) -> None:

@@ -215,7 +215,7 @@ def test_a_ticket_opens_the_stream_once_and_a_revoked_key_ends_it(cast: Cast, st
     forged = signing.dumps(["operator:root", ""], key="another", salt="bridge.stream")
     pings = make_key(KeyKind.BOT, KeyScope.PING, client_id=cast.acme, bot_id=cast.acme_bot)
     for bad in ({"ticket": forged}, {"ticket": "x"}, {}, {"key": cast.acme_reads.key}, {"key": pings}):
-        assert stream.listen(**bad).answer.status_code == 401, bad  # type: ignore[arg-type]
+        assert stream.listen(**bad).answer.status_code == 401, bad
     assert Caller(pings).get("/api/stream").status == 403
     assert cast.nobody.get("/api/stream").status == 401
 

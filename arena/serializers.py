@@ -42,7 +42,7 @@ class DoneShown(serializers.Serializer[Any]):
     bot = ParticipantShown()
 
 
-class ClosedTradeShown(serializers.Serializer[Any]):
+class TradeOfCloseShown(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     position_id = serializers.UUIDField()
     symbol = serializers.CharField()
@@ -53,7 +53,7 @@ class ClosedTradeShown(serializers.Serializer[Any]):
 
 
 class PositionClosedShown(DoneShown):
-    trade = ClosedTradeShown()
+    trade = TradeOfCloseShown()
 
 
 class ParticipantResetShown(DoneShown):

@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
+
 from arena.models import LlmProvider, Participant
 from arena.rules.imported import ImportedBot, read_bot, read_provider
 from arena.services.prompts import add_version
@@ -96,7 +98,7 @@ def _make_provider(document: KeptDocument, client_id: UUID | None, done: Adopted
     if not isinstance(body, dict):
         raise ValueError("what was kept of it is no object")
     found = read_provider(body, key=document.key, is_trusted=client_id is None)
-    key = document.secret or ""
+    key = _key_of(document)
     LlmProvider.objects.create(
         client_id=client_id, name=_free_name(found.name, client_id), kind=found.kind, base_url=found.base_url,
         model=found.model, api_key=key or None, key_hint=key_hint(key) if key else "", is_enabled=bool(key),
@@ -111,10 +113,15 @@ def _make_provider(document: KeptDocument, client_id: UUID | None, done: Adopted
 
 def _bring_key(known: Any, document: KeptDocument) -> None:
     """A later import took the key that was missing."""
-    if document.secret:
+    key = _key_of(document)
+    if key:
         for row in known.filter(api_key=None, retired_at=None, tested_at=None):
-            row.api_key, row.key_hint, row.is_enabled = document.secret, key_hint(document.secret), True
+            row.api_key, row.key_hint, row.is_enabled = key, key_hint(key), True
             row.save(update_fields=["api_key", "key_hint", "is_enabled"])
+
+
+def _key_of(document: KeptDocument) -> str:
+    return document.secret.open() if document.secret else ""
 
 
 def _adopt_bot(scope: Scope, bot: Bot, kept: ImportedBot, done: Adopted, *, now: datetime) -> None:
@@ -142,9 +149,9 @@ def _adopt_bot(scope: Scope, bot: Bot, kept: ImportedBot, done: Adopted, *, now:
 
 def _usable(bot: Bot, source_id: str) -> LlmProvider | None:
     rows = LlmProvider.objects.filter(source=bot.source, source_id=source_id, retired_at=None)
-    return rows.filter(client_id=bot.client_id).first() or rows.filter(client_id=None, is_shared=True).first()
+    return rows.filter(client_id=bot.client_id).first() or rows.filter(Q(client_id=None), is_shared=True).first()
 
 
 def _free_name(name: str, client_id: UUID | None) -> str:
-    taken = set(LlmProvider.objects.filter(client_id=client_id, retired_at=None).values_list("name", flat=True))
+    taken = set(LlmProvider.objects.filter(Q(client_id=client_id), retired_at=None).values_list("name", flat=True))
     return next(one for one in (name, *(f"{name[:90]} {number}" for number in range(2, 10_000))) if one not in taken)

@@ -7,6 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID, uuid4
 
+from django.db.models import Q
+
 from alerts.rules.words import Severity
 from alerts.services.incidents import raise_incident, resolve_incidents
 from arena.models import ArenaSettings, Halt, Participant
@@ -65,7 +67,7 @@ def halt(
     with in_the_name_of(scope).transaction(reason=reason):
         owner, bot = _held(scope, halt_scope, client_id=client_id, bot_id=bot_id)
         _open(HaltKind.SWITCH, halt_scope, owner, bot, reason=reason.strip(), by=scope.actor, now=now)
-        found = Halt.objects.get(scope=halt_scope, client_id=owner, bot_id=bot, lifted_at=None)
+        found = Halt.objects.get(Q(client_id=owner, bot_id=bot), scope=halt_scope, lifted_at=None)
         run(_TELL, {"halted": True, "client": owner, "bot": bot, "now": now})
     return found.id
 
@@ -147,10 +149,10 @@ def _held(
     if halt_scope is HaltScope.CLIENT:
         owner = client_id or scope.client_id
         is_own = scope.client_id in (None, owner)
-        if not is_own or not Client.objects.filter(id=owner, retired_at=None).exists():
+        if owner is None or not is_own or not Client.objects.filter(id=owner, retired_at=None).exists():
             raise NotFound("There is no such client.")
         return owner, None
-    rows = Participant.objects.filter(bot_id=bot_id, bot__retired_at=None)
+    rows = Participant.objects.filter(Q(bot_id=bot_id), bot__retired_at=None)
     rows = rows.filter(client_id=scope.client_id) if scope.client_id else rows
     participant = rows.first()
     if participant is None:

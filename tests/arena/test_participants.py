@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
 from io import StringIO
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -43,6 +44,8 @@ from ledger.services.record_paper import NewDecision, PaperEntry, lock_accounts,
 from ledger.services.refresh_boards import refresh_due_boards
 from ledger.services.take_snapshots import take_snapshots
 from tests.arena.stage import PROMPT, Stage
+from tests.arena.test_turns import play as take_turn
+from tests.arena.test_turns import say
 from tests.fixtures import OPERATOR, Cast
 from tests.ledger.old_databases import ROWS, make_sqlite
 
@@ -381,14 +384,23 @@ def test_imported_bots_prompts_and_providers_become_participants_once(database: 
     first, second, third = bots["bot_astrologer"], bots["bot_table"], bots["bot_third"]
     assert first.prompt and (first.prompt.text, first.prompt.number) == (long, 1)
     assert first.provider and first.provider.client_id == first.client_id != third.client_id
-    assert (first.provider.kind, first.provider.api_key, first.provider.is_enabled) == (
-        "google",
-        "sk-of-the-provider",
-        True,
-    )
+    assert (first.provider.kind, first.provider.is_enabled) == ("google", True)
+    assert first.provider.api_key is not None and first.provider.api_key.open() == "sk-of-the-provider"
     assert third.provider and (third.provider.kind, third.provider.base_url, third.provider.client_id) == (
         "compatible", "https://example.org/v1", third.client_id,
     )  # fmt: skip
     assert second.prompt is None and second.provider is None
     assert set(Bot.objects.filter(runtime_kind="arena").values_list("desired_status", flat=True)) == {"created"}
     assert len(PromptVersion.objects.all()) == 2
+
+
+def test_a_bot_whose_answers_nobody_can_read_is_halted_by_its_own_turns(stage: Stage, settings: Any) -> None:
+    settings.MODEL_BASE_URLS = {"openai": f"{stage.sandbox.model_base}/openai/v1"}
+    ArenaSettings.objects.update(halt_after_unreadable=2)
+    bot_id = stage.add_bot()
+    say(stage, "The stars say nothing.", "They still say nothing.")
+    take_turn(stage, bot_id)
+    assert not Halt.objects.exists()
+    take_turn(stage, bot_id)
+    assert (Halt.objects.get().kind, Incident.objects.get().kind) == ("unreadable", "arena_halted")
+    assert take_turn(stage, bot_id).number == 2, "no third one"

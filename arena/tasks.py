@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import UUID
 
 from celery import shared_task
@@ -35,6 +36,18 @@ def claim_turns() -> int:
     for turn_id in turns:
         play_turn.delay(str(turn_id))
     return len(turns)
+
+
+@shared_task(name="arena.end_abandoned_calls")
+def end_abandoned_calls() -> int:
+    """Book what calls whose worker is gone may have cost, so that nothing stays set aside for ever; how many."""
+    from arena.services.claim_turns import SCOPE
+    from arena.services.model_calls import end_abandoned_calls as end
+    from arena.services.settings_row import arena_settings
+
+    with SCOPE.transaction():
+        longest = timedelta(seconds=arena_settings().turn_timeout_s)
+    return end(scope=SCOPE, now=timezone.now(), older_than=longest + timedelta(minutes=15))
 
 
 @shared_task(name="arena.play_turn", queue="arena")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from django.db import migrations
 
-from ground.tenancy import audited, client_role, shared_table, tenant_table
+from ground.tenancy import audited, client_role, only_sql, shared_table, tenant_table
 
 OF_BOTS = (
     "arena_prompts", "arena_participants", "arena_turns", "history_summaries", "arena_shadow_runs", "arena_shadow_turns",
@@ -61,17 +61,14 @@ SHOWN = "id, client_id, name, kind, model, is_shared, is_enabled, retired_at"
 OWN = "nullif(current_setting('app.client', true), '')::uuid"
 
 
-def see_shared(apps: object, editor: object) -> None:
-    """Clients see the names of their own providers and of shared ones, never a key; and switches that hold for them."""
-    role = client_role()
-    for statement in (
-        f"GRANT SELECT ({SHOWN}) ON llm_providers TO {role}",
-        f"CREATE POLICY own_or_shared ON llm_providers FOR SELECT TO {role} "
-        f"USING (client_id = {OWN} OR (client_id IS NULL AND is_shared))",
-        f"GRANT SELECT ON arena_halts TO {role}",
-        f"CREATE POLICY own_or_all ON arena_halts FOR SELECT TO {role} USING (client_id = {OWN} OR client_id IS NULL)",
-    ):
-        editor.execute(statement)  # type: ignore[attr-defined]
+# Clients see the names of their own providers and of shared ones, never a key; and switches that hold for them.
+SEE_SHARED = (
+    f"GRANT SELECT ({SHOWN}) ON llm_providers TO {client_role()}",
+    f"CREATE POLICY own_or_shared ON llm_providers FOR SELECT TO {client_role()} "
+    f"USING (client_id = {OWN} OR (client_id IS NULL AND is_shared))",
+    f"GRANT SELECT ON arena_halts TO {client_role()}",
+    f"CREATE POLICY own_or_all ON arena_halts FOR SELECT TO {client_role()} USING (client_id = {OWN} OR client_id IS NULL)",
+)
 
 
 class Migration(migrations.Migration):
@@ -86,7 +83,7 @@ class Migration(migrations.Migration):
         migrations.RunSQL([*KEYS, OWN_PROVIDERS, *TRIGGERS], migrations.RunSQL.noop),
         tenant_table("llm_providers", client=None),
         tenant_table("arena_halts", client=None),
-        migrations.RunPython(see_shared, migrations.RunPython.noop),
+        only_sql(*SEE_SHARED),
         tenant_table("llm_budgets", client="SELECT"),
         tenant_table("llm_texts", client="SELECT"),
         tenant_table("llm_calls", client="SELECT"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import migrations
 
-from ground.tenancy import audited, client_role, operator_role, shared_table, tenant_table
+from ground.tenancy import audited, client_role, only_sql, operator_role, shared_table, tenant_table
 
 AUDIT = """
 CREATE FUNCTION bridge_audit() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
@@ -90,10 +90,13 @@ END $$
 """
 
 
-def allow_authentication(apps: object, editor: object) -> None:
-    editor.execute("REVOKE ALL ON FUNCTION bridge_authenticate(text, text) FROM PUBLIC")  # type: ignore[attr-defined]
-    for role in (operator_role(), client_role()):
-        editor.execute(f"GRANT EXECUTE ON FUNCTION bridge_authenticate(text, text) TO {role}")  # type: ignore[attr-defined]
+ALLOW_AUTHENTICATION = (
+    "REVOKE ALL ON FUNCTION bridge_authenticate(text, text) FROM PUBLIC",
+    *(
+        f"GRANT EXECUTE ON FUNCTION bridge_authenticate(text, text) TO {role}"
+        for role in (operator_role(), client_role())
+    ),
+)
 
 
 class Migration(migrations.Migration):
@@ -105,7 +108,7 @@ class Migration(migrations.Migration):
         migrations.RunSQL(TOUCH, migrations.RunSQL.noop),
         migrations.RunSQL(WIRE_FORMS, migrations.RunSQL.noop),
         migrations.RunSQL([AUTHENTICATE], migrations.RunSQL.noop),
-        migrations.RunPython(allow_authentication, migrations.RunPython.noop),
+        only_sql(*ALLOW_AUTHENTICATION),
         tenant_table("clients", client_column="id", client="SELECT, UPDATE"),
         tenant_table("wallets"),
         tenant_table("connectors", client="SELECT, INSERT, UPDATE"),

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from django.db import migrations, models
 
-from ground.tenancy import client_role
-
-
-def let_clients_plan(apps: object, editor: object) -> None:
-    editor.execute(f"GRANT INSERT, UPDATE, DELETE ON bot_heartbeat_plans TO {client_role()}")  # type: ignore[attr-defined]
+from ground.tenancy import client_role, only_sql
 
 
 class Migration(migrations.Migration):
@@ -31,5 +27,5 @@ class Migration(migrations.Migration):
                 condition=models.Q(("word__in", ["running", "stopped", "error"])), name="bot_heartbeats_word_known"
             ),
         ),
-        migrations.RunPython(let_clients_plan, migrations.RunPython.noop),
+        only_sql(f"GRANT INSERT, UPDATE, DELETE ON bot_heartbeat_plans TO {client_role()}"),
     ]

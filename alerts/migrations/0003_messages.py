@@ -87,6 +87,27 @@ class Migration(migrations.Migration):
             options={
                 "db_table": "alert_channels",
                 "ordering": ["name", "id"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("kind__in", ["apprise", "webhook", "email"])),
+                        name="alert_channels_kind_known",
+                    ),
+                    models.UniqueConstraint(
+                        fields=("client", "name"), name="alert_channels_name_key", nulls_distinct=False
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("bot", None), ("client__isnull", False), _connector="OR"),
+                        name="alert_channels_bot_with_client",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("kind", "webhook"), _negated=True),
+                            ("signing_key__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="alert_channels_webhook_signs",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -172,6 +193,29 @@ class Migration(migrations.Migration):
             options={
                 "db_table": "alert_rules",
                 "ordering": ["channel", "after_minutes", "name"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("min_severity__in", ["info", "warning", "critical"])),
+                        name="alert_rules_min_severity_known",
+                    ),
+                    models.UniqueConstraint(fields=("channel", "name"), name="alert_rules_name_key"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("quiet_from", None), ("quiet_until", None)),
+                            models.Q(
+                                ("quiet_from__isnull", False),
+                                ("quiet_until__isnull", False),
+                                models.Q(("quiet_from", models.F("quiet_until")), _negated=True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="alert_rules_quiet_both_ends",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("repeat_minutes", None), ("repeat_minutes__gte", 1), _connector="OR"),
+                        name="alert_rules_repeat_positive",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -292,6 +336,60 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "alert deliveries",
                 "db_table": "alert_deliveries",
                 "ordering": ["-created_at", "-id"],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("status", "waiting")), fields=["due_at"], name="alert_deliveries_due"
+                    ),
+                    models.Index(
+                        condition=models.Q(("status", "sending")),
+                        fields=["lease_until"],
+                        name="alert_deliveries_leased",
+                    ),
+                    models.Index(fields=["-created_at", "-id"], name="alert_deliveries_page"),
+                    models.Index(fields=["channel", "-created_at"], name="alert_deliveries_of_channel"),
+                    models.Index(fields=["incident", "created_at"], name="alert_deliveries_of_incident"),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("kind__in", ["opened", "worsened", "reminder", "escalated", "resolved", "test"])
+                        ),
+                        name="alert_deliveries_kind_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("status__in", ["waiting", "sending", "sent", "failed", "skipped"])),
+                        name="alert_deliveries_status_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("severity__in", ["info", "warning", "critical"])),
+                        name="alert_deliveries_severity_known",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("incident__isnull", False)),
+                        fields=("channel", "incident", "kind", "number"),
+                        name="alert_deliveries_once",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("incident__isnull", False), ("kind", "test"), _connector="OR"),
+                        name="alert_deliveries_about_something",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("sent_at__isnull", False), ("status", "sent")),
+                            models.Q(models.Q(("status", "sent"), _negated=True), ("sent_at", None)),
+                            _connector="OR",
+                        ),
+                        name="alert_deliveries_sent_then",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("status", "sending"), _negated=True),
+                            models.Q(("lease_token__isnull", False), ("lease_until__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="alert_deliveries_sending_leased",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -378,6 +476,12 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "incident_bots",
+                "indexes": [
+                    models.Index(fields=["bot", "-since_at"], name="incident_bots_of_bot"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("incident", "bot"), name="incident_bots_key"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -433,6 +537,29 @@ class Migration(migrations.Migration):
             options={
                 "db_table": "incident_events",
                 "ordering": ["id"],
+                "indexes": [
+                    models.Index(fields=["incident", "id"], name="incident_events_of_incident"),
+                    models.Index(
+                        condition=models.Q(("planned_at", None)), fields=["id"], name="incident_events_waiting"
+                    ),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("kind__in", ["opened", "worsened", "eased", "acknowledged", "snoozed", "resolved"])
+                        ),
+                        name="incident_events_kind_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("severity__in", ["info", "warning", "critical"])),
+                        name="incident_events_severity_known",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("kind__in", ["opened", "resolved"])),
+                        fields=("incident", "kind"),
+                        name="incident_events_once",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -505,6 +632,24 @@ class Migration(migrations.Migration):
             options={
                 "db_table": "maintenance_windows",
                 "ordering": ["-starts_at"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("ends_at", None), ("ends_at__gt", models.F("starts_at")), _connector="OR"),
+                        name="maintenance_windows_end_after_start",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("cron", ""), ("duration_minutes", None), ("ends_at__isnull", False)),
+                            models.Q(models.Q(("cron", ""), _negated=True), ("duration_minutes__gte", 1)),
+                            _connector="OR",
+                        ),
+                        name="maintenance_windows_once_or_repeated",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("bot", None), ("client__isnull", False), _connector="OR"),
+                        name="maintenance_windows_bot_with_client",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -529,213 +674,5 @@ class Migration(migrations.Migration):
                     ),
                 ],
             },
-        ),
-        migrations.AddConstraint(
-            model_name="alertchannel",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("kind__in", ["apprise", "webhook", "email"])), name="alert_channels_kind_known"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="alertchannel",
-            constraint=models.UniqueConstraint(
-                fields=("client", "name"), name="alert_channels_name_key", nulls_distinct=False
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="alertchannel",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("bot", None), ("client__isnull", False), _connector="OR"),
-                name="alert_channels_bot_with_client",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="alertchannel",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("kind", "webhook"), _negated=True), ("signing_key__isnull", False), _connector="OR"
-                ),
-                name="alert_channels_webhook_signs",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="alertrule",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("min_severity__in", ["info", "warning", "critical"])),
-                name="alert_rules_min_severity_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="alertrule",
-            constraint=models.UniqueConstraint(fields=("channel", "name"), name="alert_rules_name_key"),
-        ),
-        migrations.AddConstraint(
-            model_name="alertrule",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("quiet_from", None), ("quiet_until", None)),
-                    models.Q(
-                        ("quiet_from__isnull", False),
-                        ("quiet_until__isnull", False),
-                        models.Q(("quiet_from", models.F("quiet_until")), _negated=True),
-                    ),
-                    _connector="OR",
-                ),
-                name="alert_rules_quiet_both_ends",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="alertrule",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("repeat_minutes", None), ("repeat_minutes__gte", 1), _connector="OR"),
-                name="alert_rules_repeat_positive",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="alertdelivery",
-            index=models.Index(
-                condition=models.Q(("status", "waiting")), fields=["due_at"], name="alert_deliveries_due"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="alertdelivery",
-            index=models.Index(
-                condition=models.Q(("status", "sending")), fields=["lease_until"], name="alert_deliveries_leased"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="alertdelivery",
-            index=models.Index(fields=["-created_at", "-id"], name="alert_deliveries_page"),
-        ),
-        migrations.AddIndex(
-            model_name="alertdelivery",
-            index=models.Index(fields=["channel", "-created_at"], name="alert_deliveries_of_channel"),
-        ),
-        migrations.AddIndex(
-            model_name="alertdelivery",
-            index=models.Index(fields=["incident", "created_at"], name="alert_deliveries_of_incident"),
-        ),
-        migrations.AddConstraint(
-            model_name="alertdelivery",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("kind__in", ["opened", "worsened", "reminder", "escalated", "resolved", "test"])),
-                name="alert_deliveries_kind_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="alertdelivery",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("status__in", ["waiting", "sending", "sent", "failed", "skipped"])),
-                name="alert_deliveries_status_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="alertdelivery",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("severity__in", ["info", "warning", "critical"])),
-                name="alert_deliveries_severity_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="alertdelivery",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("incident__isnull", False)),
-                fields=("channel", "incident", "kind", "number"),
-                name="alert_deliveries_once",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="alertdelivery",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("incident__isnull", False), ("kind", "test"), _connector="OR"),
-                name="alert_deliveries_about_something",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="alertdelivery",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("sent_at__isnull", False), ("status", "sent")),
-                    models.Q(models.Q(("status", "sent"), _negated=True), ("sent_at", None)),
-                    _connector="OR",
-                ),
-                name="alert_deliveries_sent_then",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="alertdelivery",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("status", "sending"), _negated=True),
-                    models.Q(("lease_token__isnull", False), ("lease_until__isnull", False)),
-                    _connector="OR",
-                ),
-                name="alert_deliveries_sending_leased",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="incidentbot",
-            index=models.Index(fields=["bot", "-since_at"], name="incident_bots_of_bot"),
-        ),
-        migrations.AddConstraint(
-            model_name="incidentbot",
-            constraint=models.UniqueConstraint(fields=("incident", "bot"), name="incident_bots_key"),
-        ),
-        migrations.AddIndex(
-            model_name="incidentevent",
-            index=models.Index(fields=["incident", "id"], name="incident_events_of_incident"),
-        ),
-        migrations.AddIndex(
-            model_name="incidentevent",
-            index=models.Index(condition=models.Q(("planned_at", None)), fields=["id"], name="incident_events_waiting"),
-        ),
-        migrations.AddConstraint(
-            model_name="incidentevent",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("kind__in", ["opened", "worsened", "eased", "acknowledged", "snoozed", "resolved"])
-                ),
-                name="incident_events_kind_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="incidentevent",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("severity__in", ["info", "warning", "critical"])),
-                name="incident_events_severity_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="incidentevent",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("kind__in", ["opened", "resolved"])),
-                fields=("incident", "kind"),
-                name="incident_events_once",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="maintenancewindow",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("ends_at", None), ("ends_at__gt", models.F("starts_at")), _connector="OR"),
-                name="maintenance_windows_end_after_start",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="maintenancewindow",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("cron", ""), ("duration_minutes", None), ("ends_at__isnull", False)),
-                    models.Q(models.Q(("cron", ""), _negated=True), ("duration_minutes__gte", 1)),
-                    _connector="OR",
-                ),
-                name="maintenance_windows_once_or_repeated",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="maintenancewindow",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("bot", None), ("client__isnull", False), _connector="OR"),
-                name="maintenance_windows_bot_with_client",
-            ),
         ),
     ]

@@ -175,6 +175,14 @@ class Migration(migrations.Migration):
                 'verbose_name': 'model provider',
                 'db_table': 'llm_providers',
                 'ordering': ['name', 'id'],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('kind__in', ['openai', 'compatible', 'anthropic', 'google'])), name='llm_providers_kind_known'),
+                    models.CheckConstraint(condition=models.Q(('is_shared', False), ('client', None), _connector='OR'), name='llm_providers_shared_are_operators'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('kind', 'compatible'), _negated=True), models.Q(('base_url', ''), _negated=True), _connector='OR'), name='llm_providers_compatible_has_address'),
+                    models.CheckConstraint(condition=models.Q(('max_attempts__gte', 1), ('max_attempts__lte', 10), ('timeout_s__gte', 1), ('timeout_s__lte', 600)), name='llm_providers_limits_in_order'),
+                    models.UniqueConstraint(condition=models.Q(('retired_at', None)), fields=('client', 'name'), name='llm_providers_name_key', nulls_distinct=False),
+                    models.UniqueConstraint(condition=models.Q(('source_id', ''), _negated=True), fields=('source', 'client', 'source_id'), name='llm_providers_source_id_key', nulls_distinct=False),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -207,6 +215,19 @@ class Migration(migrations.Migration):
                 'verbose_name': 'model call',
                 'db_table': 'llm_calls',
                 'ordering': ['-asked_at', '-id'],
+                'indexes': [
+                    models.Index(fields=['bot', '-asked_at'], name='llm_calls_of_bot'),
+                    models.Index(fields=['provider', '-asked_at'], name='llm_calls_of_provider'),
+                    models.Index(condition=models.Q(('status', 'reserved')), fields=['asked_at'], name='llm_calls_reserved'),
+                    models.Index(condition=models.Q(('turn__isnull', False)), fields=['turn'], name='llm_calls_of_turn'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('purpose__in', ['turn', 'summary', 'shadow', 'test'])), name='llm_calls_purpose_known'),
+                    models.CheckConstraint(condition=models.Q(('status__in', ['reserved', 'answered', 'failed', 'lost'])), name='llm_calls_status_known'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('status', 'answered'), _negated=True), models.Q(('answered_at__isnull', False), ('reply__isnull', False)), _connector='OR'), name='llm_calls_answered_has_reply'),
+                    models.CheckConstraint(condition=models.Q(('estimated_cost__gte', 0), models.Q(('cost', None), ('cost__gte', 0), _connector='OR')), name='llm_calls_cost_not_negative'),
+                    models.UniqueConstraint(condition=models.Q(('purpose', 'turn'), ('turn__isnull', False)), fields=('turn', 'step'), name='llm_calls_step_key'),
+                ],
             },
         ),
         migrations.AddField(
@@ -228,6 +249,11 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'llm_spend',
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('span__in', ['day', 'month'])), name='llm_spend_span_known'),
+                    models.CheckConstraint(condition=models.Q(('reserved__gte', 0), ('spent__gte', 0)), name='llm_spend_not_negative'),
+                    models.UniqueConstraint(fields=('client', 'bot', 'span', 'start_on'), name='llm_spend_key', nulls_distinct=False),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -241,6 +267,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'llm_texts',
+                'constraints': [
+                    models.UniqueConstraint(fields=('client', 'sha256'), name='llm_texts_key'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -258,6 +287,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'arena_price_bars',
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('span__in', ['5m', '1h'])), name='arena_price_bars_span_known'),
+                    models.UniqueConstraint(fields=('market', 'span', 'start_at'), name='arena_price_bars_key'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -276,6 +309,11 @@ class Migration(migrations.Migration):
                 'verbose_name': 'prompt',
                 'db_table': 'arena_prompts',
                 'ordering': ['bot', '-number'],
+                'constraints': [
+                    models.UniqueConstraint(fields=('bot', 'number'), name='arena_prompts_number_key'),
+                    models.CheckConstraint(condition=models.Q(('number__gt', 0)), name='arena_prompts_number_positive'),
+                    models.CheckConstraint(condition=models.Q(('text__length__gte', 10), ('text__length__lte', 10000)), name='arena_prompts_length'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -316,6 +354,15 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'arena_participants',
+                'indexes': [
+                    models.Index(condition=models.Q(('is_paused', False)), fields=['next_turn_at'], name='arena_participants_due'),
+                    models.Index(condition=models.Q(('forced_at__isnull', False)), fields=['forced_at'], name='arena_participants_forced'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('max_exposure_ratio__gt', 0), ('max_leverage__gte', 1), ('max_open_positions__gte', 1), ('min_size__gt', 0), ('max_drawdown_ratio__gt', 0), ('max_drawdown_ratio__lte', 1)), name='arena_participants_limits_in_order'),
+                    models.CheckConstraint(condition=models.Q(('turn_interval_s', None), ('turn_interval_s__gte', 10), _connector='OR'), name='arena_participants_interval'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('daily_budget', None), ('daily_budget__gte', 0), _connector='OR'), models.Q(('monthly_budget', None), ('monthly_budget__gte', 0), _connector='OR')), name='arena_participants_budget_not_negative'),
+                ],
             },
         ),
         migrations.AddField(
@@ -349,6 +396,14 @@ class Migration(migrations.Migration):
                 'verbose_name': 'shadow run',
                 'db_table': 'arena_shadow_runs',
                 'ordering': ['-created_at', '-id'],
+                'indexes': [
+                    models.Index(fields=['bot', '-created_at'], name='arena_shadow_runs_of_bot'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('kind__in', ['model', 'rules'])), name='arena_shadow_runs_kind_known'),
+                    models.CheckConstraint(condition=models.Q(('status__in', ['wanted', 'running', 'done', 'stopped'])), name='arena_shadow_runs_status_known'),
+                    models.CheckConstraint(condition=models.Q(('first_turn__gte', 1), ('last_turn__gte', models.F('first_turn'))), name='arena_shadow_runs_turns_in_order'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -369,6 +424,9 @@ class Migration(migrations.Migration):
             options={
                 'db_table': 'arena_shadow_turns',
                 'ordering': ['run', 'turn'],
+                'constraints': [
+                    models.UniqueConstraint(fields=('run', 'turn'), name='arena_shadow_turns_key'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -442,122 +500,6 @@ class Migration(migrations.Migration):
                 'constraints': [models.CheckConstraint(condition=models.Q(('status__in', ['wanted', 'running', 'done', 'failed'])), name='history_summaries_status_known'), models.UniqueConstraint(fields=('bot', 'number'), name='history_summaries_number_key'), models.UniqueConstraint(condition=models.Q(('status__in', ['wanted', 'running'])), fields=('bot',), name='history_summaries_one_open'), models.CheckConstraint(condition=models.Q(models.Q(('status', 'done'), _negated=True), models.Q(('generated_at__isnull', False), ('summarized_count__gt', 0)), _connector='OR'), name='history_summaries_done_stands_for_some')],
             },
         ),
-        migrations.AddConstraint(
-            model_name='llmprovider',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['openai', 'compatible', 'anthropic', 'google'])), name='llm_providers_kind_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='llmprovider',
-            constraint=models.CheckConstraint(condition=models.Q(('is_shared', False), ('client', None), _connector='OR'), name='llm_providers_shared_are_operators'),
-        ),
-        migrations.AddConstraint(
-            model_name='llmprovider',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'compatible'), _negated=True), models.Q(('base_url', ''), _negated=True), _connector='OR'), name='llm_providers_compatible_has_address'),
-        ),
-        migrations.AddConstraint(
-            model_name='llmprovider',
-            constraint=models.CheckConstraint(condition=models.Q(('max_attempts__gte', 1), ('max_attempts__lte', 10), ('timeout_s__gte', 1), ('timeout_s__lte', 600)), name='llm_providers_limits_in_order'),
-        ),
-        migrations.AddConstraint(
-            model_name='llmprovider',
-            constraint=models.UniqueConstraint(condition=models.Q(('retired_at', None)), fields=('client', 'name'), name='llm_providers_name_key', nulls_distinct=False),
-        ),
-        migrations.AddConstraint(
-            model_name='llmprovider',
-            constraint=models.UniqueConstraint(condition=models.Q(('source_id', ''), _negated=True), fields=('source', 'client', 'source_id'), name='llm_providers_source_id_key', nulls_distinct=False),
-        ),
-        migrations.AddIndex(
-            model_name='llmcall',
-            index=models.Index(fields=['bot', '-asked_at'], name='llm_calls_of_bot'),
-        ),
-        migrations.AddIndex(
-            model_name='llmcall',
-            index=models.Index(fields=['provider', '-asked_at'], name='llm_calls_of_provider'),
-        ),
-        migrations.AddIndex(
-            model_name='llmcall',
-            index=models.Index(condition=models.Q(('status', 'reserved')), fields=['asked_at'], name='llm_calls_reserved'),
-        ),
-        migrations.AddIndex(
-            model_name='llmcall',
-            index=models.Index(condition=models.Q(('turn__isnull', False)), fields=['turn'], name='llm_calls_of_turn'),
-        ),
-        migrations.AddConstraint(
-            model_name='llmcall',
-            constraint=models.CheckConstraint(condition=models.Q(('purpose__in', ['turn', 'summary', 'shadow', 'test'])), name='llm_calls_purpose_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='llmcall',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['reserved', 'answered', 'failed', 'lost'])), name='llm_calls_status_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='llmcall',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'answered'), _negated=True), models.Q(('answered_at__isnull', False), ('reply__isnull', False)), _connector='OR'), name='llm_calls_answered_has_reply'),
-        ),
-        migrations.AddConstraint(
-            model_name='llmcall',
-            constraint=models.CheckConstraint(condition=models.Q(('estimated_cost__gte', 0), models.Q(('cost', None), ('cost__gte', 0), _connector='OR')), name='llm_calls_cost_not_negative'),
-        ),
-        migrations.AddConstraint(
-            model_name='llmcall',
-            constraint=models.UniqueConstraint(condition=models.Q(('purpose', 'turn'), ('turn__isnull', False)), fields=('turn', 'step'), name='llm_calls_step_key'),
-        ),
-        migrations.AddConstraint(
-            model_name='llmspend',
-            constraint=models.CheckConstraint(condition=models.Q(('span__in', ['day', 'month'])), name='llm_spend_span_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='llmspend',
-            constraint=models.CheckConstraint(condition=models.Q(('reserved__gte', 0), ('spent__gte', 0)), name='llm_spend_not_negative'),
-        ),
-        migrations.AddConstraint(
-            model_name='llmspend',
-            constraint=models.UniqueConstraint(fields=('client', 'bot', 'span', 'start_on'), name='llm_spend_key', nulls_distinct=False),
-        ),
-        migrations.AddConstraint(
-            model_name='llmtext',
-            constraint=models.UniqueConstraint(fields=('client', 'sha256'), name='llm_texts_key'),
-        ),
-        migrations.AddConstraint(
-            model_name='pricebar',
-            constraint=models.CheckConstraint(condition=models.Q(('span__in', ['5m', '1h'])), name='arena_price_bars_span_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='pricebar',
-            constraint=models.UniqueConstraint(fields=('market', 'span', 'start_at'), name='arena_price_bars_key'),
-        ),
-        migrations.AddConstraint(
-            model_name='promptversion',
-            constraint=models.UniqueConstraint(fields=('bot', 'number'), name='arena_prompts_number_key'),
-        ),
-        migrations.AddConstraint(
-            model_name='promptversion',
-            constraint=models.CheckConstraint(condition=models.Q(('number__gt', 0)), name='arena_prompts_number_positive'),
-        ),
-        migrations.AddConstraint(
-            model_name='promptversion',
-            constraint=models.CheckConstraint(condition=models.Q(('text__length__gte', 10), ('text__length__lte', 10000)), name='arena_prompts_length'),
-        ),
-        migrations.AddIndex(
-            model_name='participant',
-            index=models.Index(condition=models.Q(('is_paused', False)), fields=['next_turn_at'], name='arena_participants_due'),
-        ),
-        migrations.AddIndex(
-            model_name='participant',
-            index=models.Index(condition=models.Q(('forced_at__isnull', False)), fields=['forced_at'], name='arena_participants_forced'),
-        ),
-        migrations.AddConstraint(
-            model_name='participant',
-            constraint=models.CheckConstraint(condition=models.Q(('max_exposure_ratio__gt', 0), ('max_leverage__gte', 1), ('max_open_positions__gte', 1), ('min_size__gt', 0), ('max_drawdown_ratio__gt', 0), ('max_drawdown_ratio__lte', 1)), name='arena_participants_limits_in_order'),
-        ),
-        migrations.AddConstraint(
-            model_name='participant',
-            constraint=models.CheckConstraint(condition=models.Q(('turn_interval_s', None), ('turn_interval_s__gte', 10), _connector='OR'), name='arena_participants_interval'),
-        ),
-        migrations.AddConstraint(
-            model_name='participant',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('daily_budget', None), ('daily_budget__gte', 0), _connector='OR'), models.Q(('monthly_budget', None), ('monthly_budget__gte', 0), _connector='OR')), name='arena_participants_budget_not_negative'),
-        ),
         migrations.AddIndex(
             model_name='arenaturn',
             index=models.Index(condition=models.Q(('status__in', ['claimed', 'asked', 'answered'])), fields=['lease_until'], name='arena_turns_open'),
@@ -589,25 +531,5 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='arenaturn',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('decision__isnull', False), ('status', 'done')), models.Q(('status', 'done'), _negated=True), _connector='OR'), name='arena_turns_done_has_decision'),
-        ),
-        migrations.AddIndex(
-            model_name='shadowrun',
-            index=models.Index(fields=['bot', '-created_at'], name='arena_shadow_runs_of_bot'),
-        ),
-        migrations.AddConstraint(
-            model_name='shadowrun',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['model', 'rules'])), name='arena_shadow_runs_kind_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='shadowrun',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['wanted', 'running', 'done', 'stopped'])), name='arena_shadow_runs_status_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='shadowrun',
-            constraint=models.CheckConstraint(condition=models.Q(('first_turn__gte', 1), ('last_turn__gte', models.F('first_turn'))), name='arena_shadow_runs_turns_in_order'),
-        ),
-        migrations.AddConstraint(
-            model_name='shadowturn',
-            constraint=models.UniqueConstraint(fields=('run', 'turn'), name='arena_shadow_turns_key'),
         ),
     ]

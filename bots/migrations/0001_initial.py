@@ -51,6 +51,24 @@ class Migration(migrations.Migration):
             options={
                 'db_table': 'bots',
                 'ordering': ['created_at', 'id'],
+                'indexes': [
+                    models.Index(condition=models.Q(('retired_at', None)), fields=['client', 'created_at', 'id'], name='bots_of_client'),
+                    models.Index(condition=models.Q(('retired_at', None)), fields=['created_at', 'id'], name='bots_page'),
+                    models.Index(condition=models.Q(('source_id', ''), _negated=True), fields=['source_id'], name='bots_source_id'),
+                    models.Index(condition=models.Q(('desired_status', 'running'), ('retired_at', None)), fields=['id'], name='bots_wanted_running'),
+                    models.Index(condition=models.Q(('connector', None), ('retired_at', None)), fields=['client'], name='bots_without_connector'),
+                    models.Index(condition=models.Q(('deletion_requested_at__isnull', False), ('retired_at', None)), fields=['id'], name='bots_deleting'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('runtime_kind__in', ['hummingbot', 'external', 'arena'])), name='bots_runtime_kind_known'),
+                    models.CheckConstraint(condition=models.Q(('desired_status__in', ['created', 'running', 'stopped'])), name='bots_desired_status_known'),
+                    models.CheckConstraint(condition=models.Q(('reported_status__in', ['running', 'stopped', 'error'])), name='bots_reported_status_known'),
+                    models.UniqueConstraint(fields=('client', 'id'), name='bots_client_id_key'),
+                    models.UniqueConstraint(condition=models.Q(('source_id', ''), _negated=True), fields=('source', 'client', 'source_id'), name='bots_source_id_key'),
+                    models.CheckConstraint(condition=models.Q(('stale_minutes', None), ('stale_minutes__gt', 0), _connector='OR'), name='bots_stale_minutes_positive'),
+                    models.CheckConstraint(condition=models.Q(('stopped_minutes', None), ('stopped_minutes__gt', 0), _connector='OR'), name='bots_stopped_minutes_positive'),
+                    models.CheckConstraint(condition=models.Q(('stale_minutes', None), ('stopped_minutes', None), ('stopped_minutes__gte', models.F('stale_minutes')), _connector='OR'), name='bots_stopped_not_before_stale'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -114,6 +132,15 @@ class Migration(migrations.Migration):
             options={
                 'db_table': 'bot_deployments',
                 'ordering': ['-created_at'],
+                'indexes': [
+                    models.Index(condition=models.Q(('status__in', ['ended', 'failed']), _negated=True), fields=['due_at'], name='bot_deployments_due'),
+                    models.Index(fields=['instance_name'], name='bot_deployments_instance'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('status__in', ['wanted', 'sending', 'unknown_outcome', 'live', 'stopping', 'retiring', 'ended', 'failed'])), name='bot_deployments_status_known'),
+                    models.UniqueConstraint(fields=('bot', 'sequence'), name='bot_deployments_sequence_key'),
+                    models.UniqueConstraint(condition=models.Q(('status__in', ['wanted', 'sending', 'unknown_outcome', 'live', 'stopping'])), fields=('bot',), name='bot_deployments_one_open'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -215,81 +242,5 @@ class Migration(migrations.Migration):
                 'db_table': 'bot_runtime',
                 'constraints': [models.CheckConstraint(condition=models.Q(('status__in', ['starting', 'running', 'stopped', 'idle', 'exited', 'absent', 'failed', 'unknown'])), name='bot_runtime_status_known')],
             },
-        ),
-        migrations.AddIndex(
-            model_name='bot',
-            index=models.Index(condition=models.Q(('retired_at', None)), fields=['client', 'created_at', 'id'], name='bots_of_client'),
-        ),
-        migrations.AddIndex(
-            model_name='bot',
-            index=models.Index(condition=models.Q(('retired_at', None)), fields=['created_at', 'id'], name='bots_page'),
-        ),
-        migrations.AddIndex(
-            model_name='bot',
-            index=models.Index(condition=models.Q(('source_id', ''), _negated=True), fields=['source_id'], name='bots_source_id'),
-        ),
-        migrations.AddIndex(
-            model_name='bot',
-            index=models.Index(condition=models.Q(('desired_status', 'running'), ('retired_at', None)), fields=['id'], name='bots_wanted_running'),
-        ),
-        migrations.AddIndex(
-            model_name='bot',
-            index=models.Index(condition=models.Q(('connector', None), ('retired_at', None)), fields=['client'], name='bots_without_connector'),
-        ),
-        migrations.AddIndex(
-            model_name='bot',
-            index=models.Index(condition=models.Q(('deletion_requested_at__isnull', False), ('retired_at', None)), fields=['id'], name='bots_deleting'),
-        ),
-        migrations.AddConstraint(
-            model_name='bot',
-            constraint=models.CheckConstraint(condition=models.Q(('runtime_kind__in', ['hummingbot', 'external', 'arena'])), name='bots_runtime_kind_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='bot',
-            constraint=models.CheckConstraint(condition=models.Q(('desired_status__in', ['created', 'running', 'stopped'])), name='bots_desired_status_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='bot',
-            constraint=models.CheckConstraint(condition=models.Q(('reported_status__in', ['running', 'stopped', 'error'])), name='bots_reported_status_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='bot',
-            constraint=models.UniqueConstraint(fields=('client', 'id'), name='bots_client_id_key'),
-        ),
-        migrations.AddConstraint(
-            model_name='bot',
-            constraint=models.UniqueConstraint(condition=models.Q(('source_id', ''), _negated=True), fields=('source', 'client', 'source_id'), name='bots_source_id_key'),
-        ),
-        migrations.AddConstraint(
-            model_name='bot',
-            constraint=models.CheckConstraint(condition=models.Q(('stale_minutes', None), ('stale_minutes__gt', 0), _connector='OR'), name='bots_stale_minutes_positive'),
-        ),
-        migrations.AddConstraint(
-            model_name='bot',
-            constraint=models.CheckConstraint(condition=models.Q(('stopped_minutes', None), ('stopped_minutes__gt', 0), _connector='OR'), name='bots_stopped_minutes_positive'),
-        ),
-        migrations.AddConstraint(
-            model_name='bot',
-            constraint=models.CheckConstraint(condition=models.Q(('stale_minutes', None), ('stopped_minutes', None), ('stopped_minutes__gte', models.F('stale_minutes')), _connector='OR'), name='bots_stopped_not_before_stale'),
-        ),
-        migrations.AddIndex(
-            model_name='botdeployment',
-            index=models.Index(condition=models.Q(('status__in', ['ended', 'failed']), _negated=True), fields=['due_at'], name='bot_deployments_due'),
-        ),
-        migrations.AddIndex(
-            model_name='botdeployment',
-            index=models.Index(fields=['instance_name'], name='bot_deployments_instance'),
-        ),
-        migrations.AddConstraint(
-            model_name='botdeployment',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['wanted', 'sending', 'unknown_outcome', 'live', 'stopping', 'retiring', 'ended', 'failed'])), name='bot_deployments_status_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='botdeployment',
-            constraint=models.UniqueConstraint(fields=('bot', 'sequence'), name='bot_deployments_sequence_key'),
-        ),
-        migrations.AddConstraint(
-            model_name='botdeployment',
-            constraint=models.UniqueConstraint(condition=models.Q(('status__in', ['wanted', 'sending', 'unknown_outcome', 'live', 'stopping'])), fields=('bot',), name='bot_deployments_one_open'),
         ),
     ]

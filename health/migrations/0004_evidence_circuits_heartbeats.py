@@ -93,6 +93,20 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "exchange_circuits",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("state__in", ["closed", "open", "half_open"])),
+                        name="exchange_circuits_state_known",
+                    ),
+                    models.UniqueConstraint(fields=("exchange", "fingerprint"), name="exchange_circuits_key"),
+                    models.CheckConstraint(
+                        condition=models.Q(("exchange", ""), _negated=True), name="exchange_circuits_of_something"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("state", "closed"), ("opened_at__isnull", False), _connector="OR"),
+                        name="exchange_circuits_open_since",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -113,6 +127,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "health_rounds",
+                "indexes": [
+                    models.Index(fields=["-finished_at"], name="health_rounds_recent"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -139,6 +156,9 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name_plural": "health state",
                 "db_table": "health_state",
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("id", 1)), name="health_state_one_row"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -264,6 +284,19 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "bot_heartbeat_plans",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("cron", ""), ("period_s__gte", 1)),
+                            models.Q(("period_s", None), models.Q(("cron", ""), _negated=True)),
+                            _connector="OR",
+                        ),
+                        name="bot_heartbeat_plans_period_or_cron",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("grace_s__gte", 1)), name="bot_heartbeat_plans_grace_positive"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -347,37 +380,6 @@ class Migration(migrations.Migration):
                 condition=models.Q(("days_between_false_alarms__gte", 1)), name="health_settings_false_alarms_bounded"
             ),
         ),
-        migrations.AddConstraint(
-            model_name="exchangecircuit",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("state__in", ["closed", "open", "half_open"])), name="exchange_circuits_state_known"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="exchangecircuit",
-            constraint=models.UniqueConstraint(fields=("exchange", "fingerprint"), name="exchange_circuits_key"),
-        ),
-        migrations.AddConstraint(
-            model_name="exchangecircuit",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("exchange", ""), _negated=True), name="exchange_circuits_of_something"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="exchangecircuit",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("state", "closed"), ("opened_at__isnull", False), _connector="OR"),
-                name="exchange_circuits_open_since",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="healthround",
-            index=models.Index(fields=["-finished_at"], name="health_rounds_recent"),
-        ),
-        migrations.AddConstraint(
-            model_name="healthstate",
-            constraint=models.CheckConstraint(condition=models.Q(("id", 1)), name="health_state_one_row"),
-        ),
         migrations.AddField(
             model_name="healthtransition",
             name="bot",
@@ -393,23 +395,6 @@ class Migration(migrations.Migration):
             name="bot",
             field=models.ForeignKey(
                 db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="heartbeats", to="bots.bot"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="heartbeatplan",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("cron", ""), ("period_s__gte", 1)),
-                    models.Q(("period_s", None), models.Q(("cron", ""), _negated=True)),
-                    _connector="OR",
-                ),
-                name="bot_heartbeat_plans_period_or_cron",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="heartbeatplan",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("grace_s__gte", 1)), name="bot_heartbeat_plans_grace_positive"
             ),
         ),
         migrations.AddField(

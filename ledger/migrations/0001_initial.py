@@ -83,6 +83,14 @@ class Migration(migrations.Migration):
             options={
                 'db_table': 'bot_decisions',
                 'ordering': ['-decided_at', '-id'],
+                'indexes': [
+                    models.Index(fields=['bot', '-decided_at', '-id'], name='bot_decisions_of_bot'),
+                    models.Index(condition=models.Q(('execution_success', True)), fields=['bot', '-decided_at', '-id'], name='bot_decisions_executed'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(fields=('bot', 'id'), name='bot_decisions_bot_id_key'),
+                    models.UniqueConstraint(condition=models.Q(('source_id', ''), _negated=True), fields=('bot', 'source', 'source_id'), name='bot_decisions_source_id_key'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -97,6 +105,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'bot_fees',
+                'constraints': [
+                    models.UniqueConstraint(fields=('bot', 'currency'), name='bot_fees_key'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -122,6 +133,9 @@ class Migration(migrations.Migration):
             options={
                 'db_table': 'bot_state_snapshots',
                 'ordering': ['-taken_at'],
+                'constraints': [
+                    models.UniqueConstraint(fields=('bot', 'taken_at'), name='bot_state_snapshots_key'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -147,6 +161,13 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'bot_trade_hours',
+                'indexes': [
+                    models.Index(fields=['client_id', 'hour_at'], name='bot_trade_hours_of_client'),
+                    models.Index(fields=['hour_at'], name='bot_trade_hours_recent'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(fields=('bot', 'hour_at', 'symbol'), name='bot_trade_hours_key'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -168,6 +189,13 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'bot_equity_buckets',
+                'indexes': [
+                    models.Index(fields=['span', 'start_at'], name='bot_equity_buckets_recent'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('span__in', ['hour', 'day'])), name='bot_equity_buckets_span_known'),
+                    models.UniqueConstraint(fields=('bot', 'span', 'start_at'), name='bot_equity_buckets_key'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -186,6 +214,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'kept_documents',
+                'constraints': [
+                    models.UniqueConstraint(fields=('source', 'kind', 'key', 'client', 'bot'), name='kept_documents_key', nulls_distinct=False),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -223,6 +254,14 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name_plural': 'leaderboard entries',
                 'db_table': 'leaderboard_entries',
+                'indexes': [
+                    models.Index(fields=['period', 'mode', '-return_pct', 'bot'], name='leaderboard_entries_board'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('period__in', ['daily', 'weekly', 'monthly', 'all_time'])), name='leaderboard_entries_period_known'),
+                    models.CheckConstraint(condition=models.Q(('mode__in', ['live', 'paper'])), name='leaderboard_entries_mode_known'),
+                    models.UniqueConstraint(fields=('bot', 'period'), name='leaderboard_entries_key'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -304,6 +343,24 @@ class Migration(migrations.Migration):
             options={
                 'db_table': 'positions',
                 'ordering': ['-opened_at', '-id'],
+                'indexes': [
+                    models.Index(fields=['bot', '-opened_at', '-id'], name='positions_of_bot'),
+                    models.Index(condition=models.Q(('status', 'open')), fields=['bot', '-opened_at', '-id'], name='positions_open'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('mode__in', ['live', 'paper'])), name='positions_mode_known'),
+                    models.CheckConstraint(condition=models.Q(('market_type__in', ['spot', 'swap'])), name='positions_market_type_known'),
+                    models.CheckConstraint(condition=models.Q(('position_type__in', ['LONG', 'SHORT'])), name='positions_type_known'),
+                    models.CheckConstraint(condition=models.Q(('status__in', ['open', 'closed'])), name='positions_status_known'),
+                    models.CheckConstraint(condition=models.Q(('close_cause', ''), ('close_cause__in', ['model', 'operator', 'stop_loss', 'take_profit', 'liquidation', 'runtime', 'import']), _connector='OR'), name='positions_close_cause_known'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('closed_at', None), ('quantity__gt', 0), ('status', 'open')), models.Q(('closed_at__isnull', False), ('quantity', 0), ('status', 'closed')), _connector='OR'), name='positions_closed_holds_nothing'),
+                    models.CheckConstraint(condition=models.Q(('quantity', django.db.models.expressions.CombinedExpression(models.F('opened_quantity'), '-', models.F('closed_quantity')))), name='positions_quantity_adds_up'),
+                    models.CheckConstraint(condition=models.Q(('basis_quantity__gte', 0), ('closed_quantity__gte', 0), ('opened_quantity__gt', 0), ('size__gte', 0)), name='positions_quantities_not_negative'),
+                    models.CheckConstraint(condition=models.Q(('entry_price__gt', 0), ('leverage__gt', 0)), name='positions_price_positive'),
+                    models.UniqueConstraint(fields=('bot', 'id'), name='positions_bot_id_key'),
+                    models.UniqueConstraint(condition=models.Q(('mode', 'live'), ('status', 'open')), fields=('bot', 'market_type', 'symbol'), name='positions_one_open_live'),
+                    models.UniqueConstraint(condition=models.Q(('source_id', ''), _negated=True), fields=('bot', 'source', 'source_id'), name='positions_source_id_key'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -348,186 +405,24 @@ class Migration(migrations.Migration):
             options={
                 'db_table': 'trades',
                 'ordering': ['-executed_at', '-id'],
+                'indexes': [
+                    models.Index(fields=['bot', '-executed_at', '-id'], name='trades_of_bot'),
+                    models.Index(condition=models.Q(('position__isnull', False)), fields=['position'], name='trades_of_position'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('mode__in', ['live', 'paper'])), name='trades_mode_known'),
+                    models.CheckConstraint(condition=models.Q(('market_type__in', ['spot', 'swap'])), name='trades_market_type_known'),
+                    models.CheckConstraint(condition=models.Q(('side__in', ['buy', 'sell'])), name='trades_side_known'),
+                    models.CheckConstraint(condition=models.Q(('trade_type__in', ['entry', 'exit'])), name='trades_type_known'),
+                    models.CheckConstraint(condition=models.Q(('action__in', ['LONG', 'SHORT'])), name='trades_action_known'),
+                    models.CheckConstraint(condition=models.Q(('cause__in', ['model', 'operator', 'stop_loss', 'take_profit', 'liquidation', 'runtime', 'import'])), name='trades_cause_known'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('action', 'LONG'), ('side', 'buy'), ('trade_type', 'entry')), models.Q(('action', 'LONG'), ('side', 'sell'), ('trade_type', 'exit')), models.Q(('action', 'SHORT'), ('side', 'sell'), ('trade_type', 'entry')), models.Q(('action', 'SHORT'), ('side', 'buy'), ('trade_type', 'exit')), _connector='OR'), name='trades_side_fits_action'),
+                    models.CheckConstraint(condition=models.Q(('closed_quantity__gte', 0), ('leverage__gt', 0), ('price__gt', 0), ('quantity__gt', 0), ('size__gte', 0), ('closed_quantity__lte', models.F('quantity'))), name='trades_amounts_in_order'),
+                    models.CheckConstraint(condition=models.Q(('trade_type', 'exit'), models.Q(('closed_quantity', 0), ('exit_price', None), ('pnl', None), ('trade_type', 'entry')), _connector='OR'), name='trades_entries_realize_nothing'),
+                    models.CheckConstraint(condition=models.Q(('bot__isnull', False), models.Q(('decision', None), ('pnl', None), ('position', None)), _connector='OR'), name='trades_of_no_bot_move_nothing'),
+                    models.UniqueConstraint(condition=models.Q(models.Q(('exchange_trade_id', ''), _negated=True), ('connector__isnull', False)), fields=('connector', 'market_type', 'symbol', 'exchange_trade_id'), name='trades_exchange_trade_id_key'),
+                    models.UniqueConstraint(condition=models.Q(('source_id', ''), _negated=True), fields=('bot', 'source', 'source_id'), name='trades_source_id_key'),
+                ],
             },
-        ),
-        migrations.AddIndex(
-            model_name='botdecision',
-            index=models.Index(fields=['bot', '-decided_at', '-id'], name='bot_decisions_of_bot'),
-        ),
-        migrations.AddIndex(
-            model_name='botdecision',
-            index=models.Index(condition=models.Q(('execution_success', True)), fields=['bot', '-decided_at', '-id'], name='bot_decisions_executed'),
-        ),
-        migrations.AddConstraint(
-            model_name='botdecision',
-            constraint=models.UniqueConstraint(fields=('bot', 'id'), name='bot_decisions_bot_id_key'),
-        ),
-        migrations.AddConstraint(
-            model_name='botdecision',
-            constraint=models.UniqueConstraint(condition=models.Q(('source_id', ''), _negated=True), fields=('bot', 'source', 'source_id'), name='bot_decisions_source_id_key'),
-        ),
-        migrations.AddConstraint(
-            model_name='botfee',
-            constraint=models.UniqueConstraint(fields=('bot', 'currency'), name='bot_fees_key'),
-        ),
-        migrations.AddConstraint(
-            model_name='botstatesnapshot',
-            constraint=models.UniqueConstraint(fields=('bot', 'taken_at'), name='bot_state_snapshots_key'),
-        ),
-        migrations.AddIndex(
-            model_name='bottradehour',
-            index=models.Index(fields=['client_id', 'hour_at'], name='bot_trade_hours_of_client'),
-        ),
-        migrations.AddIndex(
-            model_name='bottradehour',
-            index=models.Index(fields=['hour_at'], name='bot_trade_hours_recent'),
-        ),
-        migrations.AddConstraint(
-            model_name='bottradehour',
-            constraint=models.UniqueConstraint(fields=('bot', 'hour_at', 'symbol'), name='bot_trade_hours_key'),
-        ),
-        migrations.AddIndex(
-            model_name='equitybucket',
-            index=models.Index(fields=['span', 'start_at'], name='bot_equity_buckets_recent'),
-        ),
-        migrations.AddConstraint(
-            model_name='equitybucket',
-            constraint=models.CheckConstraint(condition=models.Q(('span__in', ['hour', 'day'])), name='bot_equity_buckets_span_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='equitybucket',
-            constraint=models.UniqueConstraint(fields=('bot', 'span', 'start_at'), name='bot_equity_buckets_key'),
-        ),
-        migrations.AddConstraint(
-            model_name='keptdocument',
-            constraint=models.UniqueConstraint(fields=('source', 'kind', 'key', 'client', 'bot'), name='kept_documents_key', nulls_distinct=False),
-        ),
-        migrations.AddIndex(
-            model_name='leaderboardentry',
-            index=models.Index(fields=['period', 'mode', '-return_pct', 'bot'], name='leaderboard_entries_board'),
-        ),
-        migrations.AddConstraint(
-            model_name='leaderboardentry',
-            constraint=models.CheckConstraint(condition=models.Q(('period__in', ['daily', 'weekly', 'monthly', 'all_time'])), name='leaderboard_entries_period_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='leaderboardentry',
-            constraint=models.CheckConstraint(condition=models.Q(('mode__in', ['live', 'paper'])), name='leaderboard_entries_mode_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='leaderboardentry',
-            constraint=models.UniqueConstraint(fields=('bot', 'period'), name='leaderboard_entries_key'),
-        ),
-        migrations.AddIndex(
-            model_name='position',
-            index=models.Index(fields=['bot', '-opened_at', '-id'], name='positions_of_bot'),
-        ),
-        migrations.AddIndex(
-            model_name='position',
-            index=models.Index(condition=models.Q(('status', 'open')), fields=['bot', '-opened_at', '-id'], name='positions_open'),
-        ),
-        migrations.AddConstraint(
-            model_name='position',
-            constraint=models.CheckConstraint(condition=models.Q(('mode__in', ['live', 'paper'])), name='positions_mode_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='position',
-            constraint=models.CheckConstraint(condition=models.Q(('market_type__in', ['spot', 'swap'])), name='positions_market_type_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='position',
-            constraint=models.CheckConstraint(condition=models.Q(('position_type__in', ['LONG', 'SHORT'])), name='positions_type_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='position',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['open', 'closed'])), name='positions_status_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='position',
-            constraint=models.CheckConstraint(condition=models.Q(('close_cause', ''), ('close_cause__in', ['model', 'operator', 'stop_loss', 'take_profit', 'liquidation', 'runtime', 'import']), _connector='OR'), name='positions_close_cause_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='position',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('closed_at', None), ('quantity__gt', 0), ('status', 'open')), models.Q(('closed_at__isnull', False), ('quantity', 0), ('status', 'closed')), _connector='OR'), name='positions_closed_holds_nothing'),
-        ),
-        migrations.AddConstraint(
-            model_name='position',
-            constraint=models.CheckConstraint(condition=models.Q(('quantity', django.db.models.expressions.CombinedExpression(models.F('opened_quantity'), '-', models.F('closed_quantity')))), name='positions_quantity_adds_up'),
-        ),
-        migrations.AddConstraint(
-            model_name='position',
-            constraint=models.CheckConstraint(condition=models.Q(('basis_quantity__gte', 0), ('closed_quantity__gte', 0), ('opened_quantity__gt', 0), ('size__gte', 0)), name='positions_quantities_not_negative'),
-        ),
-        migrations.AddConstraint(
-            model_name='position',
-            constraint=models.CheckConstraint(condition=models.Q(('entry_price__gt', 0), ('leverage__gt', 0)), name='positions_price_positive'),
-        ),
-        migrations.AddConstraint(
-            model_name='position',
-            constraint=models.UniqueConstraint(fields=('bot', 'id'), name='positions_bot_id_key'),
-        ),
-        migrations.AddConstraint(
-            model_name='position',
-            constraint=models.UniqueConstraint(condition=models.Q(('mode', 'live'), ('status', 'open')), fields=('bot', 'market_type', 'symbol'), name='positions_one_open_live'),
-        ),
-        migrations.AddConstraint(
-            model_name='position',
-            constraint=models.UniqueConstraint(condition=models.Q(('source_id', ''), _negated=True), fields=('bot', 'source', 'source_id'), name='positions_source_id_key'),
-        ),
-        migrations.AddIndex(
-            model_name='trade',
-            index=models.Index(fields=['bot', '-executed_at', '-id'], name='trades_of_bot'),
-        ),
-        migrations.AddIndex(
-            model_name='trade',
-            index=models.Index(condition=models.Q(('position__isnull', False)), fields=['position'], name='trades_of_position'),
-        ),
-        migrations.AddConstraint(
-            model_name='trade',
-            constraint=models.CheckConstraint(condition=models.Q(('mode__in', ['live', 'paper'])), name='trades_mode_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='trade',
-            constraint=models.CheckConstraint(condition=models.Q(('market_type__in', ['spot', 'swap'])), name='trades_market_type_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='trade',
-            constraint=models.CheckConstraint(condition=models.Q(('side__in', ['buy', 'sell'])), name='trades_side_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='trade',
-            constraint=models.CheckConstraint(condition=models.Q(('trade_type__in', ['entry', 'exit'])), name='trades_type_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='trade',
-            constraint=models.CheckConstraint(condition=models.Q(('action__in', ['LONG', 'SHORT'])), name='trades_action_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='trade',
-            constraint=models.CheckConstraint(condition=models.Q(('cause__in', ['model', 'operator', 'stop_loss', 'take_profit', 'liquidation', 'runtime', 'import'])), name='trades_cause_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='trade',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('action', 'LONG'), ('side', 'buy'), ('trade_type', 'entry')), models.Q(('action', 'LONG'), ('side', 'sell'), ('trade_type', 'exit')), models.Q(('action', 'SHORT'), ('side', 'sell'), ('trade_type', 'entry')), models.Q(('action', 'SHORT'), ('side', 'buy'), ('trade_type', 'exit')), _connector='OR'), name='trades_side_fits_action'),
-        ),
-        migrations.AddConstraint(
-            model_name='trade',
-            constraint=models.CheckConstraint(condition=models.Q(('closed_quantity__gte', 0), ('leverage__gt', 0), ('price__gt', 0), ('quantity__gt', 0), ('size__gte', 0), ('closed_quantity__lte', models.F('quantity'))), name='trades_amounts_in_order'),
-        ),
-        migrations.AddConstraint(
-            model_name='trade',
-            constraint=models.CheckConstraint(condition=models.Q(('trade_type', 'exit'), models.Q(('closed_quantity', 0), ('exit_price', None), ('pnl', None), ('trade_type', 'entry')), _connector='OR'), name='trades_entries_realize_nothing'),
-        ),
-        migrations.AddConstraint(
-            model_name='trade',
-            constraint=models.CheckConstraint(condition=models.Q(('bot__isnull', False), models.Q(('decision', None), ('pnl', None), ('position', None)), _connector='OR'), name='trades_of_no_bot_move_nothing'),
-        ),
-        migrations.AddConstraint(
-            model_name='trade',
-            constraint=models.UniqueConstraint(condition=models.Q(models.Q(('exchange_trade_id', ''), _negated=True), ('connector__isnull', False)), fields=('connector', 'market_type', 'symbol', 'exchange_trade_id'), name='trades_exchange_trade_id_key'),
-        ),
-        migrations.AddConstraint(
-            model_name='trade',
-            constraint=models.UniqueConstraint(condition=models.Q(('source_id', ''), _negated=True), fields=('bot', 'source', 'source_id'), name='trades_source_id_key'),
         ),
     ]

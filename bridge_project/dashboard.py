@@ -103,6 +103,24 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             ],
         },
         {
+            "title": "Arena",
+            "separator": True,
+            "items": [
+                _item("Participants", "sports_kabaddi", "arena_participant_changelist"),
+                _item("Kill switch", "front_hand", "arena_halt_changelist", "?is=standing"),
+                _item("Prompts", "edit_note", "arena_promptversion_changelist"),
+                _item("Turns", "cycle", "arena_arenaturn_changelist"),
+                _item("Model providers", "neurology", "arena_llmprovider_changelist"),
+                _item("Model calls", "forum", "arena_llmcall_changelist"),
+                _item("Budgets", "account_balance", "arena_clientbudget_changelist"),
+                _item("Spent on models", "receipt", "arena_llmspend_changelist"),
+                _item("Markets and prices", "price_change", "arena_arenamarket_changelist"),
+                _item("Summaries", "summarize", "arena_historysummary_changelist"),
+                _item("Shadow runs", "compare", "arena_shadowrun_changelist"),
+                _item("Arena settings", "tune", "arena_arenasettings_changelist"),
+            ],
+        },
+        {
             "title": "Hummingbot",
             "separator": True,
             "items": [

@@ -3,6 +3,7 @@ lists of millions of rows open at once, and nothing changes on a GET."""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import cached_property
@@ -209,6 +210,21 @@ def count_of(rows: QuerySet[Any]) -> Coalesce:
     """How many of ``rows`` are a client's, to annotate clients with: counted for the rows shown, not for all."""
     counted = rows.filter(client=OuterRef("pk")).order_by().values("client").annotate(n=Count("pk")).values("n")
     return Coalesce(Subquery(counted), 0)
+
+
+def line_difference(before: list[str], after: list[str]) -> list[tuple[str, str]]:
+    """``(mark, line)`` of two texts: mark is "+" for what came, "-" for what went, "" for what stayed."""
+    made: list[tuple[str, str]] = []
+    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)  # ndiff takes seconds for long texts
+    for kind, a, b, c, d in matcher.get_opcodes():
+        went, came = [("-", line) for line in before[a:b]], [("+", line) for line in after[c:d]]
+        if kind == "equal":
+            made += [("", line) for line in before[a:b]]
+        elif len(went) == len(came):
+            made += [one for pair in zip(went, came, strict=True) for one in pair]
+        else:
+            made += went + came
+    return made
 
 
 def badge(text: str, color: str, *, says: str = "") -> SafeString:

@@ -135,4 +135,4 @@ class Participant(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"participant {self.bot_id}"
+        return self.bot.name if "bot" in self._state.fields_cache else f"participant {self.bot_id}"

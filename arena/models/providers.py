@@ -172,6 +172,7 @@ class LlmCall(models.Model):
             ),
         ]
         indexes = [
+            models.Index(fields=["-asked_at", "-id"], name="llm_calls_newest"),
             models.Index(fields=["bot", "-asked_at"], name="llm_calls_of_bot"),
             models.Index(fields=["provider", "-asked_at"], name="llm_calls_of_provider"),
             models.Index(fields=["asked_at"], condition=Q(status="reserved"), name="llm_calls_reserved"),

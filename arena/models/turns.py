@@ -74,6 +74,7 @@ class ArenaTurn(models.Model):
             models.Index(
                 fields=["lease_until"], condition=Q(status__in=[str(s) for s in OPEN_TURNS]), name="arena_turns_open"
             ),
+            models.Index(fields=["-created_at", "-id"], name="arena_turns_newest"),
             models.Index(fields=["bot", "-created_at"], name="arena_turns_of_bot"),
         ]
 

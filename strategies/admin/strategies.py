@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +24,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from bots.models import BotDeployment
 from bots.rules.words import DeploymentStatus
 from bots.services.manage_bots import find_template
-from clients.admin_base import NOTHING, BridgeAdmin, RefusableForm, ago, badge
+from clients.admin_base import NOTHING, BridgeAdmin, RefusableForm, ago, badge, line_difference
 from clients.models import Client
 from ground.errors import BridgeError
 from ground.http import exact_json
@@ -43,6 +42,12 @@ COLORS = {
 
 
 SHOWN = 100  # characters of a reason in the list
+VERSIONS_SAY = {
+    "heading": "Versions of", "current": "wanted now", "nothing": "All as in the template.",
+    "intro": "Every config it had, newest first, with what changed from the one before: + came, - went.",
+    "going_back": "Its config becomes a new version; what runs is taken down and comes back with it.",
+    "back_to": "Back to the strategy",
+}  # fmt: skip
 
 
 class StrategyForm(RefusableForm):
@@ -200,8 +205,8 @@ class ActiveStrategyAdmin(BridgeAdmin):
         if request.method == "POST":
             return self._go_back(request, strategy)
         context = self.admin_site.each_context(request) | {
-            "title": "Versions", "opts": self.opts, "strategy": strategy, "versions": shown_versions(strategy),
-            "back": self.page(object_id), "may": self.has_change_permission(request, strategy),
+            "title": "Versions", "opts": self.opts, "owner": strategy, "versions": shown_versions(strategy),
+            "back": self.page(object_id), "may": self.has_change_permission(request, strategy), **VERSIONS_SAY,
         }  # fmt: skip
         return TemplateResponse(request, "admin/bridge/versions.html", context)
 
@@ -315,9 +320,7 @@ def _running_number(strategy: ActiveStrategy, rows: list[StrategyVersion]) -> in
 
 def difference(before: StrategyVersion | None, after: StrategyVersion) -> list[tuple[str, str]]:
     """``(mark, line)`` of two configs: mark is "+", "-" or "" for what stayed."""
-    old = _lines(before) if before else []
-    found = difflib.ndiff(old, _lines(after))
-    return [(line[0].strip(), line[2:]) for line in found if not line.startswith("?")]
+    return line_difference(_lines(before) if before else [], _lines(after))
 
 
 def _lines(version: StrategyVersion) -> list[str]:

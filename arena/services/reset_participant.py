@@ -21,9 +21,12 @@ from arena.services.steer_participant import fresh_market
 from bots.models import Bot, BotHealth
 from bots.rules.words import DesiredStatus, HealthStatus
 from ground.errors import Conflict
+from ground.http import exact_json
 from ground.scope import Scope
 from ground.sql import fetch_all, run
+from ledger.models import KeptDocument
 from ledger.rules.words import Cause
+from ledger.services.import_arena.owners import STARTED_OVER
 from ledger.services.record_paper import held_on_paper, lock_accounts, record_fills
 
 # Whoever records states holds this row, so no state of the old life is written into the new one.
@@ -101,6 +104,7 @@ def reset_participant(*, scope: Scope, bot_id: UUID, now: datetime) -> UUID:
         values["new"] = archive.id
         for statement in (_END_TURNS, _END_SUMMARIES, _STOP_SHADOWS, _ACCOUNT, _PROMPTS, _FACTS, *_REST):
             run(statement, values)
+        _keep_from_imports(participant.bot, archive, now=now)
         _begin(participant, now=now)
         _lift_rules(house, bot_id, now=now)
         tell([state_event(participant, reset=True, archive=str(archive.id))], now=now)
@@ -134,6 +138,15 @@ def _make_archive(bot: Bot, *, by: str, now: datetime) -> Bot:
         bot=archive, client_id=bot.client_id, status=HealthStatus.STOPPED, message=f"What {bot.id} did until its reset."
     )
     return archive
+
+
+def _keep_from_imports(bot: Bot, archive: Bot, *, now: datetime) -> None:
+    """An import that comes again must not bring back what was put aside."""
+    if bot.source:
+        body = exact_json({"archive": archive.id, "at": now})
+        KeptDocument.objects.update_or_create(
+            bot=bot, client_id=bot.client_id, source=bot.source, kind=STARTED_OVER, key="", defaults={"body": body}
+        )
 
 
 def _begin(participant: Participant, *, now: datetime) -> None:

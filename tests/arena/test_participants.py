@@ -361,9 +361,9 @@ def play_done(stage: Stage, bot_id: UUID, *, number: int) -> UUID:
 
 
 def test_imported_bots_prompts_and_providers_become_participants_once(database: None, tmp_path: Path) -> None:
-    long = "You are Astrologer. You hold {{totalValue}}."
-    rows = {**ROWS, "arena_state": [], "bots": [
-        ROWS["bots"][0] | {"prompt": long}, ROWS["bots"][1] | {"user_id": "u2", "provider_id": "oracle"},
+    long = "You are a third one. You hold {{totalValue}}."
+    rows = {**ROWS, "bots": [
+        ROWS["bots"][0], ROWS["bots"][1] | {"user_id": "u2", "provider_id": "oracle"},
         ROWS["bots"][1] | {"id": "bot_third", "user_id": "u2", "prompt": long, "provider_id": "gemini2"},
     ], "llm_providers": [
         {"id": "gemini", "name": "Gemini", "endpoint": "", "model": "pro", "api_key": "sk-of-the-provider", "config": "{}"},
@@ -382,7 +382,7 @@ def test_imported_bots_prompts_and_providers_become_participants_once(database: 
     assert again.getvalue().startswith("0 participants and 0 model providers were made.")
     bots = {bot.source_id: Participant.objects.get(bot=bot) for bot in Bot.objects.filter(runtime_kind="arena")}
     first, second, third = bots["bot_astrologer"], bots["bot_table"], bots["bot_third"]
-    assert first.prompt and (first.prompt.text, first.prompt.number) == (long, 1)
+    assert first.prompt and (first.prompt.text, first.prompt.number) == ('You are "Astrologer"', 1)
     assert first.provider and first.provider.client_id == first.client_id != third.client_id
     assert (first.provider.kind, first.provider.is_enabled) == ("google", True)
     assert first.provider.api_key is not None and first.provider.api_key.open() == "sk-of-the-provider"
@@ -392,6 +392,14 @@ def test_imported_bots_prompts_and_providers_become_participants_once(database: 
     assert second.prompt is None and second.provider is None
     assert set(Bot.objects.filter(runtime_kind="arena").values_list("desired_status", flat=True)) == {"created"}
     assert len(PromptVersion.objects.all()) == 2
+
+    archive = reset_participant(scope=OPERATOR, bot_id=first.bot_id, now=NOW)
+    said = StringIO()
+    call_command("import_arena_state", str(path), stdout=said)
+    assert "It was started over here" in said.getvalue()
+    held = [Trade.objects.filter(bot_id=one).count() for one in (archive, first.bot_id)]
+    assert held == [2, 0] and BotAccount.objects.get(bot_id=first.bot_id).balance == 10_000
+    ledger_is_right()
 
 
 def test_a_bot_whose_answers_nobody_can_read_is_halted_by_its_own_turns(stage: Stage, settings: Any) -> None:

@@ -12,13 +12,15 @@ from clients.models import Client
 from clients.rules.identifiers import account_identifier_from_name, check_account_identifier
 from ground.errors import InvalidInput
 from ground.sql import fetch_all, run
-from ledger.models import BotAccount
+from ledger.models import BotAccount, KeptDocument
 from ledger.rules.ids import named_id
 from ledger.rules.words import Mode
 from ledger.services.import_arena.heads import NOBODY, BotHead, User
 
 CURRENCY = "USDT"
 BENCHMARK = "BTC/USDT"
+STARTED_OVER = "started_over"
+"""The kind of the document that a bot's reset leaves, which names the bot that has its past."""
 _NAME = "arena"  # of the connector and the strategy: neither exists, the arena itself executes
 
 _ONLY_SYMBOLS = """
@@ -111,6 +113,11 @@ def _target(head: BotHead, client: Client, *, source: str, pair: str) -> Target 
     bot = _known_bot(head, client, source)
     if client.retired_at or client.deletion_requested_at or (bot and (bot.retired_at or bot.deletion_requested_at)):
         head.problem = "It, or its client, was deleted here."
+        return None
+    if bot is not None and KeptDocument.objects.filter(bot=bot, kind=STARTED_OVER).exists():
+        head.problem = (
+            "It was started over here; what it did before stands with a bot of the past, and comes no second time."
+        )
         return None
     if bot is not None and bot.client_id != client.id:
         head.notes.append("It belongs to another account since it was first imported, and stays there.")

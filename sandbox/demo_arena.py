@@ -21,8 +21,8 @@ BOTS = (
      f"little. It is {{{{currentDate}}}}. {_DATA}"),
     ("client_harbour", "Trend follower", "claude-sandbox", f"You follow what has risen or fallen over the last day. {_DATA}\n"
      "{{marketData}}"),
-    ("client_northwind", "Contrarian", "gemini-sandbox", f"You buy what everybody sells, with small stakes and near stops. {_DATA}\n"
-     "{{marketData}}"),
+    ("client_northwind", "Contrarian", "gemini-sandbox", "You buy what everybody sells, with small stakes and near stops. "
+     f"{_DATA}\n{{{{marketData}}}}"),
 )  # fmt: skip
 _KINDS = {"gpt-sandbox": "openai", "claude-sandbox": "anthropic", "gemini-sandbox": "google"}
 

@@ -21,6 +21,11 @@ HALTED = """
     EXISTS (SELECT FROM arena_halts h WHERE h.lifted_at IS NULL
                AND (h.scope = 'all' OR (h.scope = 'client' AND h.client_id = p.client_id) OR h.bot_id = p.bot_id))
 """
+# What a person does while the model thinks holds too: a pause, a switch, a stop, a deletion.
+HELD_BACK = f"""
+    (p.is_paused OR {HALTED} OR NOT EXISTS (SELECT FROM bots b WHERE b.id = p.bot_id AND b.desired_status = 'running'
+        AND b.retired_at IS NULL AND b.deletion_requested_at IS NULL))
+"""
 # Of each client its longest waiting bot comes first, then of each its second: so no client's many bots keep another's
 # one waiting. What a person forced comes before what is only due. A missed turn is not caught up.
 _CLAIM = f"""

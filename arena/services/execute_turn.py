@@ -15,7 +15,7 @@ from arena.rules.execution import fee, fill_price, liquidation_price
 from arena.rules.figures import amount_text, leverage_text, price_text
 from arena.rules.reply import read_reply
 from arena.rules.statuses import EventKind, TurnStatus
-from arena.services.claim_turns import HALTED, SCOPE, TakenTurn
+from arena.services.claim_turns import HELD_BACK, SCOPE, TakenTurn
 from arena.services.events import NewEvent, tell, trade_event
 from arena.services.guard_positions import exit_at_market, exits_due
 from arena.services.halts import halt_by_rule
@@ -38,7 +38,7 @@ from ledger.services.record_paper import (
 GOOD_FOR = timedelta(minutes=5)  # an answer that is acted upon later than that after its question is too old
 
 _LOCK_TURN = "SELECT status FROM arena_turns WHERE id = %s AND lease_token = %s FOR UPDATE"
-_IS_HALTED = f"SELECT p.is_paused OR {HALTED} FROM arena_participants p WHERE p.bot_id = %s FOR UPDATE OF p"  # noqa: S608
+_IS_HALTED = f"SELECT {HELD_BACK} FROM arena_participants p WHERE p.bot_id = %s FOR UPDATE OF p"  # noqa: S608
 
 
 class Outcome(StrEnum):
@@ -106,7 +106,7 @@ def _read(answer: ModelAnswer, stand: Stand) -> _Read:
 def _why_not(turn: TakenTurn, stand: Stand, *, is_halted: bool, now: datetime) -> str:
     """Why nothing of a readable answer is carried out; empty: it is."""
     if is_halted:
-        return "The bot was paused or halted before its answer came; nothing was done."
+        return "The bot was paused, halted or stopped before its answer came; nothing was done."
     if turn.answered_at is not None and now - turn.answered_at > GOOD_FOR:
         return "The answer is too old to act upon; nothing was done."
     if not stand.prices or any(one.symbol not in stand.prices for one in stand.held.values()):

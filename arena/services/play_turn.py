@@ -13,7 +13,7 @@ from arena.gateways.ask import hear, read_answer
 from arena.models import ArenaTurn, LlmCall, Participant, PromptVersion
 from arena.rules import prompt
 from arena.rules.statuses import CallPurpose, CallStatus, ProviderKind, TurnStatus
-from arena.services.claim_turns import HALTED, SCOPE, TakenTurn, take_turn
+from arena.services.claim_turns import HELD_BACK, SCOPE, TakenTurn, take_turn
 from arena.services.execute_turn import Outcome, execute_turn
 from arena.services.history import newest_decisions, summary_in_force
 from arena.services.model_calls import (
@@ -42,7 +42,7 @@ _MOVE = """
            lease_until = CASE WHEN %(after)s IN ('failed', 'skipped') THEN NULL ELSE lease_until END
      WHERE id = %(id)s AND status = %(before)s AND lease_token = %(token)s
 """
-_HALTED = f"SELECT 1 FROM arena_participants p WHERE p.bot_id = %s AND (p.is_paused OR {HALTED})"  # noqa: S608 - constants
+_HALTED = f"SELECT 1 FROM arena_participants p WHERE p.bot_id = %s AND {HELD_BACK}"  # noqa: S608 - constants
 
 
 class LeaseLost(Exception):
@@ -118,8 +118,8 @@ def _ask(
 
 
 def _why_not(turn: TakenTurn) -> str:
-    """Whether it was paused or halted since it was claimed."""
-    return "It was paused or halted." if fetch_one(_HALTED, [turn.bot_id]) else ""
+    """Whether it was paused, halted or stopped since it was claimed."""
+    return "It was paused, halted or stopped." if fetch_one(_HALTED, [turn.bot_id]) else ""
 
 
 def _request(turn: TakenTurn, participant: Participant, stand: Stand, *, now: datetime) -> ModelRequest:

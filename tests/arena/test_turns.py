@@ -16,8 +16,10 @@ from django.db import IntegrityError, connections
 from arena.models import ArenaEvent, ArenaMarket, ArenaTurn, Halt, LlmCall, LlmProvider, LlmSpend, Participant
 from arena.services.claim_turns import claim_turns, take_turn
 from arena.services.play_turn import play_turn
+from bots.services.stop_bot import stop_bot
 from ledger.models import BotDecision, Position, Trade
 from tests.arena.stage import Stage
+from tests.fixtures import OPERATOR
 
 
 def say(stage: Stage, *decisions: dict[str, Any] | str) -> None:
@@ -111,7 +113,10 @@ def test_stale_prices_switches_and_spent_budgets_stop_a_turn_before_it_asks(stag
     assert play(stage, bot_id).status == "done"
 
 
-def test_a_switch_that_is_pulled_while_the_model_thinks_stops_what_it_says(stage: Stage, bot_id: UUID) -> None:
+@pytest.mark.parametrize("means", ["switch", "stop"])
+def test_who_halts_or_stops_a_bot_while_the_model_thinks_stops_what_it_says(
+    stage: Stage, bot_id: UUID, means: str
+) -> None:
     say(stage, LONG)
     stage.refresh()
     stage.sandbox.fault("model:all", "latency", seconds=2)
@@ -119,7 +124,10 @@ def test_a_switch_that_is_pulled_while_the_model_thinks_stops_what_it_says(stage
     with ThreadPoolExecutor(1) as pool:
         playing = pool.submit(_closing, turn_id)
         stage.sandbox.wait_until(lambda: ArenaTurn.objects.filter(status="asked").exists())
-        Halt.objects.create(scope="all", reason="A test of the switch.", halted_by="tests")
+        if means == "stop":
+            stop_bot(scope=OPERATOR, bot_id=bot_id, now=stage.now)
+        else:
+            Halt.objects.create(scope="all", reason="A test of the switch.", halted_by="tests")
         assert playing.result() == "done"
     assert Trade.objects.count() == 0
     assert "halted" in BotDecision.objects.get().notes_json[0]

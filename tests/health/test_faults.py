@@ -170,10 +170,10 @@ class Floor:
     sandbox: Sandbox
     gateways: GatewayPool
 
-    def deploy(self, name: str, pair: str) -> UUID:
+    def deploy(self, name: str, pair: str, *, stale_minutes: str = "0.1") -> UUID:
         bot = make_bot(
             "client_acme", runtime_kind="hummingbot", name=name, pair=pair, config={"order_amount": 100},
-            stale_minutes=Decimal("0.1"), stopped_minutes=Decimal("0.2"),
+            stale_minutes=Decimal(stale_minutes), stopped_minutes=2 * Decimal(stale_minutes),
         )  # fmt: skip
         sync_credentials(
             connector_id=Bot.objects.get(id=bot).connector_id, gateway=self.hummingbot(), now=timezone.now()
@@ -221,7 +221,7 @@ def test_trades_prove_life_whatever_hummingbot_shows(floor: Floor, ears: Ears, f
 @pytest.mark.parametrize("fault", OF_A_BOT)
 def test_a_bot_that_fails_gets_the_verdict_that_its_fault_deserves(floor: Floor, ears: Ears, fault: str):
     status, words = OF_A_BOT[fault]
-    bot = floor.deploy(fault, "BTC/USDT")
+    bot = floor.deploy(fault, "BTC/USDT", stale_minutes="0.05")
     floor.sandbox.wait_until(lambda: floor.look(bot) == ["healthy"], timeout_s=30)
     floor.sandbox.fault(f"bot:{floor.instance(bot)}", fault, **({"factor": 10_000} if fault == "slow" else {}))
     floor.sandbox.wait_until(lambda: _reads(floor, bot, status, words), timeout_s=40)

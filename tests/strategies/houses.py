@@ -17,6 +17,7 @@ import psycopg
 
 from bench import cpu
 from bench.chaos_house import House
+from bench.stage import free_port
 from bridge_project.up import environment, processes
 from bridge_project.up.programs import CHECKOUT
 
@@ -114,6 +115,7 @@ class Platform(Desk):
             "REDIS_URL": self.servers.broker.url, "HOST": "127.0.0.1", "PORT": str(self.port), "PUBLIC_URL": self.url,
             "WEB_WORKERS": "1",
         }  # fmt: skip
+        self.stream_port = free_port()  # a platform gives each service its own
         self.release, self.code = 0, self.folder
         self.children: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -137,9 +139,8 @@ class Platform(Desk):
         assert self.run_process("release").wait(PATIENCE_S) == 0, self.last_words()
         if self.release == 1:  # its operator keeps what the first release says
             shutil.copy(self.code / ".bridge" / "credentials.json", self.home)
-        for name in self.commands():
-            if name != "release":
-                self.children[name] = self.run_process(name)
+        for name in self.lasting():
+            self.children[name] = self.run_process(name)
         self.wait_for("the web process", self.answers)
 
     def kill_bridge(self) -> None:
@@ -159,8 +160,14 @@ class Platform(Desk):
         assert all(command[0] == "python" for command in words.values())
         return {name: [sys.executable, *command[1:]] for name, command in words.items()}
 
+    def lasting(self) -> list[str]:
+        """The processes that a deployment keeps up, by name."""
+        return sorted(name for name in self.commands() if name != "release")
+
     def run_process(self, name: str, *, without: str = "") -> subprocess.Popen[bytes]:
         environ = {variable: value for variable, value in self.environ.items() if variable != without}
+        if name == "stream":
+            environ["PORT"] = str(self.stream_port)
         with self.log_of(name).open("ab") as log:
             return subprocess.Popen(
                 self.commands()[name], cwd=self.code, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log,

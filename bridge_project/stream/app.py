@@ -96,25 +96,33 @@ class Application:
                 return
 
     def _begin(self) -> None:
-        if self._running is None or self._running.done():
+        if self._running is None:
             self._running = asyncio.create_task(self.hub.run())
+            self._running.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A reader that stopped by a fault of ours begins again where it was; nobody waits in front of a silent stream."""
+        self._running = None
+        if not task.cancelled():
+            log.error("the stream's reader stopped", exc_info=task.exception())
+            asyncio.get_running_loop().call_later(RETRY_MS / 1000, self._begin)
 
     async def _stream(self, scope: Event, receive: Receive, send: Send) -> None:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         query = {name: values[-1] for name, values in parse_qs(scope["query_string"].decode("latin-1")).items()}
         ticket = query.get("ticket", "")
         token = ticket or headers.get(b"authorization", "").partition(" ")[2].strip()
+        known = read_cursor(headers.get(b"last-event-id") or query.get("lastEventId", ""))
         try:
             async with asyncio.timeout(10):
                 await self.hub.is_ready.wait()
-            bearer = await find_bearer(token, databases=self.databases) if token else None
+            bearer = await find_bearer(token, databases=self.databases, is_resuming=known is not None)
         except (psycopg.Error, OSError, TimeoutError):
             await _answer(send, 503, BUSY)
             return
         if bearer is None:
             await _answer(send, 401, REFUSED)
             return
-        known = read_cursor(headers.get(b"last-event-id") or query.get("lastEventId", ""))
         listener, here = self.hub.join(bearer, is_by_ticket=bool(ticket)), self.hub.position
         telling = asyncio.create_task(self._tell(listener, known, here, send))
         leaving = asyncio.create_task(_left(receive))

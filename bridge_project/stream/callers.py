@@ -22,11 +22,12 @@ _STILL_GOOD = """
 """
 
 
-async def find_bearer(token: str, *, databases: Databases) -> Bearer | None:
+async def find_bearer(token: str, *, databases: Databases, is_resuming: bool = False) -> Bearer | None:
     """Whose a ticket or key is; None: unknown, revoked, too old, or a ping key, which reads nothing."""
     found = _KEY.match(token)
     if found is None:
-        return read_ticket(token)
+        bearer = read_ticket(token, is_resuming=is_resuming)
+        return bearer if bearer and bearer.actor in await still_good([bearer], databases=databases) else None
     is_operator = token.startswith(KEY_MARKS[KeyKind.OPERATOR])
     given = {"prefix": found[1], "digest": hashlib.sha256(token.encode()).hexdigest()}
     database = databases.operator if is_operator else databases.client

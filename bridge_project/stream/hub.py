@@ -22,7 +22,7 @@ from arena.selectors.watching_sql import MARKETS, NEWS, STAND
 from arena.services.wake import CHANNEL
 from bridge_project.stream.callers import still_good
 from bridge_project.stream.database import Databases, Row
-from clients.services.tickets import Bearer
+from clients.services.tickets import RESUMES_FOR, Bearer
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +30,8 @@ LOOK_S = 1.0  # at least so often, whether Redis says something or not
 SOON_S = 0.1  # after a word from Redis that showed nothing yet: an older transaction was still open
 MOST_ROWS = 1000  # of one read
 RECHECK_S = 5.0
-TICKET_LIVES_S = 900.0  # then its bearer shows again who it is; an EventSource does that by itself
-WAITING = 500  # messages; whoever is further behind is ended, and resumes by its last event
+TICKET_LIVES_S = RESUMES_FOR.total_seconds()  # then its bearer shows again who it is
+WAITING = 2 * MOST_ROWS  # messages; whoever is further behind is ended, and resumes by its last event
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,7 @@ class Hub:
         self.keep_hours = 24
         self._listeners: defaultdict[UUID | None, set[Listener]] = defaultdict(set)
         self._woken = asyncio.Event()
+        self._is_blind = False  # the database could not be read; said once
         self.is_ready = asyncio.Event()
 
     def join(self, bearer: Bearer, *, is_by_ticket: bool) -> Listener:
@@ -119,9 +120,14 @@ class Hub:
             try:
                 found = await self._look()
             except (psycopg.Error, OSError, TimeoutError) as error:
-                log.warning("the stream cannot read: %s", type(error).__name__)
+                if not self._is_blind:
+                    log.warning("the stream cannot read: %s", type(error).__name__)
+                self._is_blind = True
                 await asyncio.sleep(LOOK_S)
                 continue
+            if self._is_blind:
+                log.warning("the stream reads again")
+                self._is_blind = False
             wait = SOON_S if was_woken and not found else LOOK_S
 
     async def _look(self) -> int:

@@ -33,7 +33,7 @@ async def serve_websocket(scope: Event, receive: Receive, send: Send, *, hub: Hu
     try:
         async with asyncio.timeout(10):
             await hub.is_ready.wait()
-        bearer = await find_bearer(token, databases=hub.databases) if token else None
+        bearer = await find_bearer(token, databases=hub.databases)
     except (psycopg.Error, OSError, TimeoutError):
         await _close(send, TRY_AGAIN, "The database cannot be reached; try again shortly.")
         return

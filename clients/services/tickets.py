@@ -12,6 +12,7 @@ from django.core import signing
 from ground.scope import Scope
 
 GOOD_FOR = timedelta(minutes=1)  # until its bearer is connected
+RESUMES_FOR = timedelta(hours=1)  # browsers come back to the address they were sent to, with the ticket it holds
 _SALT = "bridge.stream"
 
 
@@ -30,10 +31,11 @@ def issue_ticket(scope: Scope) -> str:
     return signing.dumps([scope.actor, str(scope.client_id or "")], salt=_SALT)
 
 
-def read_ticket(text: str) -> Bearer | None:
-    """Whom a ticket was given to; None when it is not ours or too old."""
+def read_ticket(text: str, *, is_resuming: bool = False) -> Bearer | None:
+    """Whom a ticket was given to; None when it is not ours or too old. Whether its bearer may still see anything is for the
+    caller to look up."""
     try:
-        actor, client = signing.loads(text, salt=_SALT, max_age=GOOD_FOR)
+        actor, client = signing.loads(text, salt=_SALT, max_age=RESUMES_FOR if is_resuming else GOOD_FOR)
     except signing.BadSignature:
         return None
     return Bearer(actor, UUID(client) if client else None)

@@ -142,10 +142,12 @@ def test_a_bot_that_is_stopped_as_a_bot_ends_its_strategy(desk: StrategyDesk) ->
     assert (past.reason, past.stopped_by) == ("maintenance", OPERATOR.actor)
 
 
-def test_a_strategy_starts_again_with_its_own_bot_while_it_is_still_being_stopped(desk: StrategyDesk) -> None:
+def test_a_strategy_starts_again_with_its_own_bot_while_it_is_still_being_stopped(
+    desk: StrategyDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = desk.start().body["bot_id"]
     desk.sandbox.fault("hummingbot", "down")
-    desk.stop(reason="a pause")
+    _stop_in_vain(desk, monkeypatch)
     assert desk.status("?symbol=BTCUSDT")["status"] == "stopping"
     desk.sandbox.clear_faults()
     started = desk.start(config={"order_amount": 7})
@@ -177,10 +179,12 @@ def test_a_start_just_after_its_bot_was_stopped_starts_it(desk: StrategyDesk) ->
     assert (past.reason, past.stopped_by) == ("maintenance", OPERATOR.actor)
 
 
-def test_a_bot_started_again_while_its_strategy_is_being_stopped_goes_on_as_a_new_run(desk: StrategyDesk) -> None:
+def test_a_bot_started_again_while_its_strategy_is_being_stopped_goes_on_as_a_new_run(
+    desk: StrategyDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bot = desk.start().body["bot_id"]
     desk.sandbox.fault("hummingbot", "down")
-    desk.stop(reason="a pause")
+    _stop_in_vain(desk, monkeypatch)
     start_bot(scope=OPERATOR, bot_id=bot, now=timezone.now(), reason="on again", wait=False)
     desk.sandbox.clear_faults()
     desk.work_until(lambda: desk.status("?symbol=BTCUSDT")["running"])
@@ -232,3 +236,10 @@ def test_history_comes_in_pages(cast: Cast) -> None:
     assert cast.acme_reads.get(f"{HISTORY}?limit=2&offset=4").body["pagination"]["total"] == 5
     assert cast.globex_manages.get(HISTORY).body["history"] == []
     assert cast.acme_reads.get(f"{HISTORY}?cursor=WyJ4IiwieSJd").status == 400
+
+
+def _stop_in_vain(desk: StrategyDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop that waits a second, instead of eight, for a Hummingbot that is away."""
+    with monkeypatch.context() as patched:
+        patched.setattr("bots.services.ask_hummingbot.DEADLINE", timedelta(seconds=1))
+        desk.stop(reason="a pause")

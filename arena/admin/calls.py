@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
@@ -19,6 +21,7 @@ from ledger.admin.lists import BotChooser
 from ledger.admin.shown import document, instant, linked, report
 
 LONG = ("messages", "reply")
+_FIGURE = re.compile(r"-?[0-9]{1,30}\.[0-9]{1,40}")
 
 
 @admin.register(LlmCall)
@@ -56,15 +59,15 @@ class LlmCallAdmin(ArenaFacts):
     def tokens(self, row: LlmCall) -> str:
         if row.input_tokens is None and row.output_tokens is None:
             return NOTHING
-        return f"{row.input_tokens or 0:,} in, {row.output_tokens or 0:,} out"
+        return _together(f"{row.input_tokens or 0:,} in, {row.output_tokens or 0:,} out")
 
     @display(description="cost")
     def costs(self, row: LlmCall) -> str:
-        return dollars(row.cost) if row.cost is not None else f"{dollars(row.estimated_cost)} estimated"
+        return _together(dollars(row.cost) if row.cost is not None else f"{dollars(row.estimated_cost)} estimated")
 
     @display(description="took")
     def took(self, row: LlmCall) -> str:
-        return NOTHING if row.duration_ms is None else f"{row.duration_ms:,} ms"
+        return NOTHING if row.duration_ms is None else _together(f"{row.duration_ms:,} ms")
 
     @display(description="error")
     def error_shown(self, row: LlmCall) -> str:
@@ -92,6 +95,11 @@ class LlmCallAdmin(ArenaFacts):
     @display(description="reply")
     def raw(self, row: LlmCall) -> SafeString | str:
         return document(row.reply) if row.reply is not None else NOTHING
+
+
+def _together(text: str) -> str:
+    """On one line."""
+    return text.replace(" ", "\u00a0")
 
 
 def _text(one: dict[str, Any], found: dict[str, str]) -> str:
@@ -162,4 +170,13 @@ class ArenaTurnAdmin(ArenaFacts):
 
     @display(description="figures")
     def shown(self, row: ArenaTurn) -> SafeString | str:
-        return report(row.briefing)
+        return report(_tidy(row.briefing))
+
+
+def _tidy(value: Any) -> Any:
+    """Figures without the zeros of their columns, and rows without ids."""
+    if isinstance(value, dict):
+        return {name: _tidy(item) for name, item in value.items() if name != "id"}
+    if isinstance(value, list):
+        return [_tidy(item) for item in value]
+    return Decimal(value) if isinstance(value, str) and _FIGURE.fullmatch(value) else value

@@ -52,8 +52,8 @@ class StateFilter(admin.SimpleListFilter):
 @admin.register(Participant)
 class ParticipantAdmin(ParticipantActions, BridgeAdmin):
     form = ParticipantForm
-    list_display = ("name", "owner", "state", "asks", "balance", "equity", "gain", "open_positions", "models_today",
-                    "decided", "next_turn")  # fmt: skip
+    list_display = ("name", "owner", "state", "equity", "gain", "balance", "open_positions", "decided", "next_turn",
+                    "models_today", "asks")  # fmt: skip
     list_display_links = ("name",)
     list_filter = (StateFilter, ("provider", admin.RelatedOnlyFieldListFilter), "is_advanced")
     list_fullwidth = True
@@ -96,7 +96,7 @@ class ParticipantAdmin(ParticipantActions, BridgeAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         row = self.get_object(request, object_id)
-        panel = {"panel": panel_of(row, now=timezone.now())} if row else {}
+        panel = {"panel": panel_of(row, now=timezone.now()), "show_save_and_add_another": False} if row else {}
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **panel})
 
     def save_model(self, request: HttpRequest, obj: Participant, form: Any, change: bool) -> None:

@@ -61,7 +61,10 @@ def guard_positions(*, now: datetime) -> Guarded:
         since = now - timedelta(seconds=chosen.stale_after_s)
         due = [row[0] for row in fetch_all(_DUE, {"exchange": chosen.exchange, "since": since})]
     closed = sum(_close(due[start : start + MOST_AT_ONCE], now=now) for start in range(0, len(due), MOST_AT_ONCE))
-    return Guarded(closed, _book_funding(chosen, now=now))
+    funded = _book_funding(chosen, now=now)
+    with SCOPE.transaction():
+        ArenaState.objects.filter(pk=1).update(enforced_at=now)
+    return Guarded(closed, funded)
 
 
 def exits_due(held: Sequence[HeldOnPaper], prices: dict[str, ArenaMarket], chosen: ArenaSettings) -> list[PaperExit]:

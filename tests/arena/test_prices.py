@@ -132,5 +132,6 @@ def test_funding_is_booked_once_for_each_of_its_moments(stage: Stage) -> None:
     ArenaState.objects.update(funded_at=stage.now - timedelta(days=1))
     before = stage.balance(bot_id)
     assert [guard_positions(now=stage.now).funded for _ in range(2)] == [1, 0]
+    assert ArenaState.objects.get().enforced_at is not None
     assert stage.balance(bot_id) == before - D("0.3")  # three moments of 0.1
     call_command("verify_ledger")

@@ -203,9 +203,10 @@ def _sized(entry: Entry, market: MarketRule, price: Decimal, leverage: Decimal, 
     if size != asked:
         kind = NoteKind.CORRECTED if why else NoteKind.ROUNDED
         grid = f"quantities there are multiples of {price_text(step)}: {price_text(quantity)}"
-        text = (
-            f"{entry.name}: size {amount_text(asked)} became {amount_text(size, entry.currency)}, since {why or grid}."
-        )
+        became = amount_text(size, entry.currency)
+        if amount_text(asked, entry.currency) == became:
+            became = f"a little less than {became}" if size < asked else f"a little more than {became}"
+        text = f"{entry.name}: size {amount_text(asked)} became {became}, since {why or grid}."
         notes.append((kind, text))
     return _Sized(quantity, leverage, fill, size)
 

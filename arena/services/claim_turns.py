@@ -70,7 +70,7 @@ _TAKE = """
     UPDATE arena_turns SET lease_token = %(token)s, lease_until = %(until)s, attempts = attempts + 1
      WHERE id = %(id)s AND status = ANY(%(open)s)
        AND (lease_until IS NULL OR lease_until < %(now)s OR lease_until > %(until)s + interval '10 minutes')
-    RETURNING bot_id, client_id, number, status, prompt_id, created_at, answered_at
+    RETURNING bot_id, client_id, number, status, prompt_id, created_at, answered_at, attempts
 """
 
 
@@ -86,6 +86,7 @@ class TakenTurn:
     prompt_id: UUID | None
     created_at: datetime
     answered_at: datetime | None
+    attempts: int  # how often it was taken, this time included
     token: UUID
     lease_until: datetime
 
@@ -107,7 +108,17 @@ def take_turn(turn_id: UUID, *, lasts: timedelta, now: datetime) -> TakenTurn | 
         row = fetch_one(_TAKE, {"id": turn_id, "token": token, "until": until, "now": now, "open": words})
     if row is None:
         return None
-    bot_id, client_id, number, status, prompt_id, created_at, answered_at = row
+    bot_id, client_id, number, status, prompt_id, created_at, answered_at, attempts = row
     return TakenTurn(
-        turn_id, bot_id, client_id, number, TurnStatus(status), prompt_id, created_at, answered_at, token, until
+        turn_id,
+        bot_id,
+        client_id,
+        number,
+        TurnStatus(status),
+        prompt_id,
+        created_at,
+        answered_at,
+        attempts,
+        token,
+        until,
     )

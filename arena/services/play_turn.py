@@ -34,6 +34,8 @@ from arena.types_models import ModelRequest, ProviderAccess
 from ground.sql import fetch_one, run
 from ledger.services.record_paper import held_on_paper, lock_accounts
 
+MOST_ATTEMPTS = 3
+
 _MOVE = """
     UPDATE arena_turns SET status = %(after)s, message = %(message)s,
            asked_at = CASE WHEN %(after)s = 'asked' THEN %(now)s ELSE asked_at END,
@@ -58,6 +60,8 @@ def play_turn(turn_id: UUID, *, now: datetime | None = None) -> TurnStatus | Non
     if turn is None:
         return None
     try:
+        if turn.attempts > MOST_ATTEMPTS:
+            return _give_up(turn, now=now)
         if turn.status == TurnStatus.ASKED:
             return _end_asked(turn, now=now)
         if turn.status == TurnStatus.CLAIMED and not _begin(turn, now=now):
@@ -198,6 +202,14 @@ def _end_asked(turn: TakenTurn, *, now: datetime) -> TurnStatus:
             lost_call(call_id, now=now)
         _move(turn, TurnStatus.ASKED, TurnStatus.FAILED, now=now,
               message="The worker ended while the model was asked; its answer is not known.")  # fmt: skip
+    return TurnStatus.FAILED
+
+
+def _give_up(turn: TakenTurn, *, now: datetime) -> TurnStatus:
+    """Something of ours breaks it each time: it ends, so that the bot's next one can come. The log holds each error."""
+    why = f"It was taken up {MOST_ATTEMPTS} times and never came to an end; the log of the workers says why."
+    with SCOPE.transaction(reason="a turn that comes to no end"):
+        _move(turn, turn.status, TurnStatus.FAILED, now=now, message=why)
     return TurnStatus.FAILED
 
 

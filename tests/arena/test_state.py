@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import timedelta
 from decimal import Decimal as D
 from typing import Any
@@ -145,12 +146,26 @@ def test_everybody_sees_own_bots_and_operators_all_page_by_page(cast: Cast) -> N
         assert cast.operator.get(f"/api/state?{query}").status == 400, query
 
 
+def caught_up(caller: Caller, cursor: str) -> Any:
+    """The page that holds nothing new. Transactions of other databases of this server hold the cursor back as well, and
+    until they end the same is told again."""
+    give_up_at = time.monotonic() + 30
+    while True:
+        page = state(caller, since=cursor)
+        if not page["bots"] or time.monotonic() > give_up_at:
+            assert page["bots"] == []
+            return page
+        cursor = page["cursor"]
+        time.sleep(0.1)
+
+
 def test_a_poll_tells_only_what_changed_and_its_reads_do_not_grow_with_the_bots(cast: Cast) -> None:
     bots = [participant("client_acme", f"Bot {number}") for number in range(4)]
     theirs = participant("client_globex", "Theirs")
     market("BTC/USDT", "50000")
     cursor = state(cast.acme_reads)["cursor"]
-    quiet = state(cast.acme_reads, since=cursor)
+    quiet = caught_up(cast.acme_reads, cursor)
+    cursor = quiet["cursor"]
     assert (quiet["bots"], quiet["isFull"], quiet["removed"], quiet["loading"]) == ([], False, [], [])
     assert "marketData" not in quiet
 
@@ -161,7 +176,7 @@ def test_a_poll_tells_only_what_changed_and_its_reads_do_not_grow_with_the_bots(
     found = state(cast.acme_reads, since=cursor)
     assert [bot["id"] for bot in found["bots"]] == [str(bots[1])]
     assert found["loading"] == [str(bots[2])]
-    assert state(cast.acme_reads, since=found["cursor"])["bots"] == []
+    found = caught_up(cast.acme_reads, found["cursor"])
 
     decide(bots[3])
     market("BTC/USDT", "52000")

@@ -185,6 +185,29 @@ def test_the_fallback_that_the_client_chose_is_asked_where_nobody_answers_and_no
         Participant.objects.update(fallback=LlmProvider.objects.get(client_id=stage.cast.globex))
 
 
+def test_an_error_of_the_database_is_swallowed_nowhere_leaves_nothing_half_and_ends_the_turn_after_some_tries(
+    stage: Stage, bot_id: UUID
+) -> None:
+    """The old arena went on as if nothing had happened."""
+    say(stage, LONG)
+    stage.refresh()
+    (turn_id,) = claim_turns(now=stage.now)
+    with connections["default"].cursor() as cursor:
+        cursor.execute("ALTER TABLE trades ADD CONSTRAINT a_test_of_errors CHECK (mode <> 'paper') NOT VALID")
+    try:
+        for _ in range(3):
+            with pytest.raises(IntegrityError):
+                play_turn(turn_id)
+            ArenaTurn.objects.update(lease_until=stage.now - timedelta(seconds=1))
+    finally:
+        with connections["default"].cursor() as cursor:
+            cursor.execute("ALTER TABLE trades DROP CONSTRAINT a_test_of_errors")
+    assert (BotDecision.objects.count(), Position.objects.count(), stage.balance(bot_id)) == (0, 0, 10_000)
+    assert play_turn(turn_id) == "failed"
+    assert "3 times" in ArenaTurn.objects.get().message
+    assert len(stage.sandbox.model_calls()) == 1
+
+
 def test_turns_are_fair_to_clients_and_come_once_an_interval(stage: Stage, bot_id: UUID) -> None:
     for number in range(3):
         stage.add_bot(name=f"another {number}")

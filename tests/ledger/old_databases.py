@@ -15,6 +15,8 @@ import psycopg
 from django.db import connection
 from psycopg import sql
 
+from tests.databases import drop_database
+
 TABLES = {
     "users": "id TEXT PRIMARY KEY, username TEXT, email TEXT, password_hash TEXT, pwd2 TEXT, role TEXT, created_at TIMESTAMP",
     "llm_providers": "id TEXT PRIMARY KEY, name TEXT, endpoint TEXT, model TEXT, api_key TEXT, config TEXT",
@@ -141,4 +143,4 @@ def postgres(rows: dict[str, list[dict[str, Any]]], *, state_type: str = "text")
         yield url
     finally:
         with connection.cursor() as cursor:
-            cursor.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+            drop_database(cursor, name)

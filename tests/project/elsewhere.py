@@ -15,6 +15,7 @@ from bridge_project.use_cases.backup import snapshot
 from bridge_project.use_cases.copying import copied_rows, select
 from bridge_project.use_cases.tables import tables_to_keep
 from ground.scope import close_primed
+from tests.databases import drop_database
 from tests.fixtures import _empty
 
 Content = dict[str, list[bytes]]
@@ -87,4 +88,4 @@ def _create(name: str, *, copy_of: str) -> None:
 
 def _drop(name: str) -> None:
     with connection._nodb_cursor() as cursor:
-        cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        drop_database(cursor, name)

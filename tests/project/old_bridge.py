@@ -13,6 +13,8 @@ import psycopg
 from django.db import connection
 from psycopg import sql
 
+from tests.databases import drop_database
+
 TABLES = {
     "clients": "id text PRIMARY KEY, name text, account_identifier text, email text, password_hash text, status text, "
     "tier text, settings json, created_at timestamp, updated_at timestamp",
@@ -98,7 +100,7 @@ def old_bridge(rows: dict[str, list[dict[str, Any]]], *, without: tuple[str, ...
         yield url
     finally:
         with connection.cursor() as cursor:
-            cursor.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+            drop_database(cursor, name)
 
 
 def add_rows(made: psycopg.Connection, table: str, rows: list[dict[str, Any]]) -> None:

@@ -56,7 +56,7 @@ def fill(fills: list[PaperFill], *, minute: int = 0, decision_id: UUID | None = 
 
 
 def held(bot_id: UUID) -> list[HeldOnPaper]:
-    return list(held_on_paper([bot_id]).values())
+    return sorted(held_on_paper([bot_id]).values(), key=lambda one: one.symbol)
 
 
 def balance(bot_id: UUID) -> D:

@@ -38,3 +38,15 @@ def test_every_setting_of_the_readme_is_read_somewhere() -> None:
     table = (ROOT / "README.md").read_text(encoding="utf-8").split("## Settings")[1].split("##")[0]
     for name in re.findall(r"`([A-Z][A-Z_]{5,})`", table):
         assert name in source, name
+
+
+def test_every_old_fault_names_a_test_that_exists() -> None:
+    lines = [
+        line for line in (ROOT / "docs" / "faults.md").read_text(encoding="utf-8").splitlines() if line.startswith("| ")
+    ]
+    faults = [line for line in lines if not line.startswith(("| once", "| ---"))]
+    for fault in faults:
+        named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", fault)
+        assert named, f"nothing holds: {fault[:80]}"
+        for file, name in named:
+            assert f"\ndef {name}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file} has no {name}"

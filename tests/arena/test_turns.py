@@ -16,6 +16,7 @@ from django.db import IntegrityError, connections
 from arena.models import ArenaEvent, ArenaMarket, ArenaTurn, Halt, LlmCall, LlmProvider, LlmSpend, Participant
 from arena.services.claim_turns import claim_turns, take_turn
 from arena.services.play_turn import play_turn
+from arena.services.reset_participant import reset_participant
 from bots.services.stop_bot import stop_bot
 from ledger.models import BotDecision, Position, Trade
 from tests.arena.stage import Stage
@@ -131,6 +132,25 @@ def test_who_halts_or_stops_a_bot_while_the_model_thinks_stops_what_it_says(
         assert playing.result() == "done"
     assert Trade.objects.count() == 0
     assert "halted" in BotDecision.objects.get().notes_json[0]
+
+
+def test_a_reset_while_the_model_thinks_leaves_the_new_life_untouched(stage: Stage, bot_id: UUID) -> None:
+    say(stage, LONG)
+    stage.refresh()
+    stage.sandbox.fault("model:all", "latency", seconds=2)
+    (turn_id,) = claim_turns(now=stage.now)
+    with ThreadPoolExecutor(1) as pool:
+        playing = pool.submit(_closing, turn_id)
+        stage.sandbox.wait_until(lambda: ArenaTurn.objects.filter(status="asked").exists())
+        archive_id = reset_participant(scope=OPERATOR, bot_id=bot_id, now=stage.now)
+        assert playing.result() is None
+    turn = ArenaTurn.objects.get(pk=turn_id)
+    assert (turn.bot_id, turn.status, turn.message) == (archive_id, "failed", "The bot was reset.")
+    assert not BotDecision.objects.exists() and not Trade.objects.exists()
+    assert stage.balance(bot_id) == stage.balance(archive_id) == 10_000
+    stage.sandbox.clear_faults()
+    say(stage, LONG)
+    assert (play(stage, bot_id).number, Trade.objects.get().bot_id) == (1, bot_id)
 
 
 def test_a_turn_is_played_once_by_any_number_of_workers(stage: Stage, bot_id: UUID) -> None:

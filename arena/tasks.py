@@ -8,20 +8,20 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
+from exchanges.gateways.configured import configured_gateways
 from ground.scope import Scope
 
 
 @shared_task(name="arena.refresh")
 def refresh() -> int:
     """Read prices when they are due, then close what reached its stop, profit or liquidation; how many prices."""
-    from arena.services.exchange_gateways import exchange_gateways
     from arena.services.guard_positions import guard_positions
     from arena.services.refresh_prices import is_wanted, refresh_prices
     from arena.services.report_health import judge_participants
 
     if not is_wanted():
         return 0
-    read = refresh_prices(gateways=exchange_gateways(), now=timezone.now())
+    read = refresh_prices(gateways=configured_gateways(), now=timezone.now())
     guard_positions(now=timezone.now())
     judge_participants(now=timezone.now())
     return read or 0

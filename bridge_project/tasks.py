@@ -14,10 +14,10 @@ from bridge_project.use_cases.delete import finish_deletions
 from bridge_project.use_cases.last_trades import read_last_trades
 from bridge_project.use_cases.preflight import keep_preflight, preflight
 from clients.idempotency import forget_old_answers
+from exchanges.gateways.configured import configured_gateways
 from ground.scope import system_scope
 from health.services.forget_heartbeats import forget_heartbeats
 from health.services.thin_checks import thin_checks
-from health.tasks import gateways
 
 PULSE = "bridge_project.pulse"
 
@@ -55,4 +55,4 @@ def thin_records() -> None:
 @shared_task(name="bridge_project.preflight.now", soft_time_limit=110)
 def preflight_task() -> None:
     """What a redeploy would mean, for the page where somebody asked."""
-    keep_preflight(preflight(scope=system_scope("preflight"), gateways=gateways(), now=timezone.now()))
+    keep_preflight(preflight(scope=system_scope("preflight"), gateways=configured_gateways(), now=timezone.now()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from bots.gateways.connect import configured_gateway
+from exchanges.gateways.configured import configured_gateways
 from ground.scope import system_scope
 from health.services import (
     ask_check,
@@ -23,7 +23,6 @@ from health.services import (
     run_checks,
     watch,
 )
-from health.services.gather_keys import Gateways
 
 HEALTH = system_scope("health")
 EXPIRES_S = 300  # older than this, the bots are due again anyway
@@ -35,16 +34,6 @@ def _preload(**_: Any) -> None:
     from exchanges.gateways.ccxt_gateway import preload
 
     preload()
-
-
-@functools.cache
-def gateways() -> Gateways:
-    """This process's exchange gateways; ccxt is imported here, in a worker, and never in a web process."""
-    from exchanges.gateways.pool import open_gateways
-
-    return open_gateways(
-        settings.EXCHANGE_BASE_URLS, timeout_s=settings.EXCHANGE_TIMEOUT_SECONDS, redis_url=settings.REDIS_URL
-    )
 
 
 @shared_task(name="health.start_due_checks")
@@ -64,7 +53,10 @@ def check_exchange(exchange: str, bot_ids: list[str], late_s: float = 0.0) -> No
     """Check these bots, all of one exchange; ``late_s`` is by how much the latest of them was overdue when claimed."""
     started_at = timezone.now()
     written = run_checks.check_bots(
-        bot_ids=[UUID(i) for i in bot_ids], gateways=gateways(), clock=timezone.now, histories=configured_gateway()
+        bot_ids=[UUID(i) for i in bot_ids],
+        gateways=configured_gateways(),
+        clock=timezone.now,
+        histories=configured_gateway(),
     )
     finished_at = timezone.now()
     watch.after_round(
@@ -83,7 +75,7 @@ def check_now(request_id: str) -> None:
     try:
         run_checks.check_bots(
             bot_ids=[bot_id],
-            gateways=gateways(),
+            gateways=configured_gateways(),
             clock=timezone.now,
             is_scheduled=False,
             budget_s=run_checks.ASKED_BUDGET_S,
@@ -98,7 +90,7 @@ def check_now(request_id: str) -> None:
 @shared_task(name="health.fill_gaps")
 def fill_trade_gaps() -> None:
     """Read on where the ledger may lack trades."""
-    fill_gaps.fill_gaps(gateways=gateways(), clock=timezone.now)
+    fill_gaps.fill_gaps(gateways=configured_gateways(), clock=timezone.now)
 
 
 @shared_task(name="health.learn_cadence")

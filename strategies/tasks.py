@@ -6,6 +6,8 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
+from exchanges.gateways.configured import configured_gateways
+
 
 @shared_task(name="strategies.follow_bots")
 def follow_bots() -> int:
@@ -29,12 +31,11 @@ def restore() -> int:
     """Notice that Hummingbot is back, and work on restore runs; on how many."""
     if not settings.HUMMINGBOT_API_URL:
         return 0
-    from strategies.services.exchange_gateways import exchange_gateways
     from strategies.services.restore_runs import work_on_restores
     from strategies.services.watch_hummingbot import watch_hummingbot
 
     watch_hummingbot(spacing_s=settings.STRATEGY_RESTORE_SPACING_SECONDS, now=timezone.now())
-    return work_on_restores(gateways=exchange_gateways())
+    return work_on_restores(gateways=configured_gateways())
 
 
 @shared_task(name="strategies.recover")

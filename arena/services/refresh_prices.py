@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 from django.db.models import QuerySet
 
 from arena.models import ArenaMarket, ArenaSettings, ArenaState
 from arena.rules.statuses import BarSpan
-from arena.services.exchange_gateways import MarketGateways
 from arena.services.settings_row import arena_settings
 from exchanges.names import resolve
 from exchanges.symbols import base_quote, normalize
-from exchanges.types import MarketRules, Ticker
+from exchanges.types import MarketRules, MarketType, Ticker
 from ground.errors import GatewayError
 from ground.scope import system_scope
 from ground.sql import fetch_all, fetch_one, run
@@ -28,6 +27,23 @@ RULES_AGE = timedelta(hours=1)
 MOST_AHEAD = timedelta(seconds=5)  # an exchange's clock may be ahead of ours; a price from further on is not believed
 _SPANS = {BarSpan.FIVE_MINUTES: timedelta(minutes=5), BarSpan.HOUR: timedelta(hours=1)}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class MarketGateway(Protocol):
+    """What the arena asks an exchange; ``exchanges.gateways.ccxt_gateway.ExchangeGateway`` is one."""
+
+    def fetch_tickers(self, symbols: Collection[str]) -> dict[str, Ticker]: ...
+
+    def fetch_market_rules(self, symbols: Collection[str]) -> dict[str, MarketRules]: ...
+
+    def most_traded(self, *, quote: str, count: int) -> list[str]: ...
+
+
+class MarketGateways(Protocol):
+    """What ``exchanges.gateways.pool.GatewayPool`` gives."""
+
+    def gateway(self, exchange_id: str, market_type: MarketType | str) -> MarketGateway: ...
+
 
 # Of many workers one moves the moment on; the others find it moved.
 _CLAIM = """

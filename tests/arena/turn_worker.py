@@ -22,12 +22,12 @@ def main() -> None:
     from arena.gateways import library, refusals  # noqa: F401 - imported once for all
     from arena.rules.statuses import ProviderKind
     from arena.services import claim_turns, guard_positions, play_turn, report_health  # noqa: F401
-    from arena.services.exchange_gateways import exchange_gateways
     from arena.types_models import ProviderAccess
+    from exchanges.gateways.configured import configured_gateways
     from ground.scope import use_operator_outside_scopes
 
     use_operator_outside_scopes()
-    exchange_gateways()
+    configured_gateways()
     library.prepare(ProviderAccess("", ProviderKind.OPENAI, "sandbox", "", ""), "http://127.0.0.1:9/v1")
     claim_turns.ASK_AGAIN = timedelta(seconds=1)  # time goes faster here
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -49,14 +49,14 @@ def _work() -> None:
     from django.utils import timezone
 
     from arena.services.claim_turns import claim_turns
-    from arena.services.exchange_gateways import exchange_gateways
     from arena.services.guard_positions import guard_positions
     from arena.services.play_turn import play_turn
     from arena.services.refresh_prices import refresh_prices
     from arena.services.report_health import judge_participants
+    from exchanges.gateways.configured import configured_gateways
 
     while True:
-        if refresh_prices(gateways=exchange_gateways(), now=timezone.now()) is not None:
+        if refresh_prices(gateways=configured_gateways(), now=timezone.now()) is not None:
             guard_positions(now=timezone.now())
             judge_participants(now=timezone.now())
         for turn_id in claim_turns(now=timezone.now(), most=AT_ONCE):

@@ -40,7 +40,7 @@ HEALTH_FIELDS = {
 @pytest.fixture
 def worker(monitor: Monitor, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """A worker on the queue of those who wait: each nudge is run in a thread. Gives the names of the tasks sent."""
-    monkeypatch.setattr(tasks, "gateways", lambda: monitor.gateways)
+    monkeypatch.setattr(tasks, "configured_gateways", lambda: monitor.gateways)
     sent: list[str] = []
     threads: list[threading.Thread] = []
 
@@ -140,7 +140,7 @@ def test_nudges_again_for_a_request_whose_nudge_was_lost(monitor: Monitor, cast:
 
 def test_does_one_check_for_all_who_ask_about_a_bot_and_none_twice(monitor: Monitor, cast: Cast, monkeypatch):
     monkeypatch.setattr(ask_check.current_app, "send_task", lambda *_, **__: None)
-    monkeypatch.setattr(tasks, "gateways", lambda: monitor.gateways)
+    monkeypatch.setattr(tasks, "configured_gateways", lambda: monitor.gateways)
     requests = [str(request_check(scope=OPERATOR, bot_id=cast.acme_bot)) for _ in range(3)]
     before = len(logs_of(cast.acme_bot))
     for request in [*requests, requests[0]]:

@@ -319,7 +319,7 @@ def test_hands_tasks_ids_and_never_credentials(monitor: Monitor, monkeypatch: py
 def test_checks_twice_without_harm_when_a_task_comes_again(monitor: Monitor, monkeypatch: pytest.MonkeyPatch):
     monitor.traded(5)
     bot = monitor.running_bot()
-    monkeypatch.setattr(tasks, "gateways", lambda: monitor.gateways)
+    monkeypatch.setattr(tasks, "configured_gateways", lambda: monitor.gateways)
     tasks.check_exchange("kucoin", [str(bot)])
     tasks.check_exchange("kucoin", [str(bot)])
     assert [(log.previous_status, log.new_status) for log in logs_of(bot)[1:]] == [

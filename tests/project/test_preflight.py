@@ -20,7 +20,7 @@ from bots.models import Bot, BotDeployment, HummingbotState
 from bots.rules.words import RuntimeKind
 from bridge_project.tasks import preflight_task
 from bridge_project.use_cases.preflight_words import Risk, meaning
-from health.tasks import gateways
+from exchanges.gateways.configured import configured_gateways
 from ledger.models import Position
 from sandbox.testing import Sandbox, start
 from tests.fixtures import Cast
@@ -40,9 +40,9 @@ def sandbox(cast: Cast, settings: LazySettings) -> Iterator[Sandbox]:
             desired_status="running", reported_status="running", desired_at=timezone.now()
         )
         put_position(put_account(cast.acme_bot), timezone.now() - timedelta(hours=1))
-        gateways.cache_clear()
+        configured_gateways.cache_clear()
         yield sandbox
-        gateways.cache_clear()
+        configured_gateways.cache_clear()
         cache.clear()
 
 

@@ -17,12 +17,12 @@ from django.utils import timezone
 
 from bots.models import BotDeployment, BotRecovery
 from bots.services.keep_running import keep_bots_running
+from exchanges.gateways.configured import configured_gateways
 from exchanges.gateways.pool import open_gateways
 from ground.errors import Conflict, Forbidden
 from ground.scope import Scope
 from strategies.models import ActiveStrategy, RestoreRun, RestoreStep
 from strategies.rules.restore import RestoreReason
-from strategies.services.exchange_gateways import exchange_gateways
 from strategies.services.restore_requests import request_restore, stop_restore
 from strategies.services.restore_runs import work_on_restores
 from strategies.services.watch_hummingbot import restore_at_boot, watch_hummingbot
@@ -329,7 +329,7 @@ def test_worker_that_died_in_the_middle_keeps_nobody_from_coming_back(crew: Crew
 
 def test_command_shows_the_plan_and_ends_a_run(crew: Crew, capsys: pytest.CaptureFixture[str], settings: Any) -> None:
     settings.EXCHANGE_BASE_URLS = {"kucoin": crew.desk.sandbox.exchange_base}
-    exchange_gateways.cache_clear()
+    configured_gateways.cache_clear()
     crew.start("BTCUSDT")
     crew.kill("BTCUSDT")
     crew.desk.poll()
@@ -345,7 +345,7 @@ def test_command_shows_the_plan_and_ends_a_run(crew: Crew, capsys: pytest.Captur
     assert (crew.run().status, crew.run().reason, crew.run().spacing_s) == ("planned", "operator", Decimal("2.5"))
     call_command("restore_strategies", "--stop")
     assert crew.run().status == "stopped"
-    exchange_gateways.cache_clear()
+    configured_gateways.cache_clear()
 
 
 def test_several_that_go_down_at_once_come_back_in_turn_unless_somebody_ends_that(crew: Crew) -> None:

@@ -6,12 +6,12 @@ import json
 import sys
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from bridge_project.use_cases.preflight import BotAtRisk, Preflight, preflight
 from bridge_project.use_cases.preflight_words import Risk
+from exchanges.gateways.configured import configured_gateways
 from ground.errors import BridgeError
 from ground.scope import system_scope
 
@@ -27,13 +27,10 @@ class Command(BaseCommand):
         parser.add_argument("--seconds", type=float, default=60.0, help="How long exchanges are asked at most.")
 
     def handle(self, *args: Any, as_json: bool, strict: bool, seconds: float, **options: Any) -> None:
-        from exchanges.gateways.pool import open_gateways
-
-        gateways = open_gateways(
-            settings.EXCHANGE_BASE_URLS, timeout_s=settings.EXCHANGE_TIMEOUT_SECONDS, redis_url=settings.REDIS_URL
-        )
         try:
-            found = preflight(scope=system_scope("preflight"), gateways=gateways, now=timezone.now(), most_s=seconds)
+            found = preflight(
+                scope=system_scope("preflight"), gateways=configured_gateways(), now=timezone.now(), most_s=seconds
+            )
         except BridgeError as error:
             raise CommandError(error.message) from None
         if as_json:

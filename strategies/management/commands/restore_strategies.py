@@ -10,11 +10,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from exchanges.gateways.configured import configured_gateways
 from ground.errors import BridgeError
 from ground.scope import Scope
 from strategies.models import RestoreRun, RestoreStep
 from strategies.rules.restore import OPEN_RUNS, RestoreReason
-from strategies.services.exchange_gateways import exchange_gateways
 from strategies.services.restore_requests import request_restore, stop_restore
 from strategies.services.restore_runs import work_on_restores
 
@@ -51,7 +51,7 @@ class Command(BaseCommand):
                 f"Restore {run_id} is open; workers work on it. GET /api/live-strategy/restores shows it."
             )
             return
-        work_on_restores(gateways=exchange_gateways(), only=run_id)
+        work_on_restores(gateways=configured_gateways(), only=run_id)
         with scope.transaction():
             steps = list(RestoreStep.objects.filter(run_id=run_id))
         for step in steps:

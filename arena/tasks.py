@@ -50,7 +50,7 @@ def end_abandoned_calls() -> int:
     return end(scope=SCOPE, now=timezone.now(), older_than=longest + timedelta(minutes=15))
 
 
-@shared_task(name="arena.play_turn", queue="arena")
+@shared_task(name="arena.play_turn")
 def play_turn(turn_id: str) -> str | None:
     """Play one turn as far as it goes."""
     from arena.services.play_turn import play_turn as play
@@ -59,7 +59,7 @@ def play_turn(turn_id: str) -> str | None:
     return str(status) if status else None
 
 
-@shared_task(name="arena.summarise", queue="arena")
+@shared_task(name="arena.summarise")
 def summarise(summary_id: str) -> str | None:
     """Make one summary of a bot's history as far as it goes."""
     from arena.gateways.ask import ask
@@ -85,7 +85,7 @@ def thin_events() -> int:
     return thin(now=timezone.now())
 
 
-@shared_task(name="arena.test_provider", queue="arena")
+@shared_task(name="arena.test_provider")
 def test_provider(provider_id: str, actor: str) -> str:
     """Ask a provider something small in the name of ``actor``; what came of it, which stands beside the provider too."""
     from arena.gateways.ask import ask

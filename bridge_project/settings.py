@@ -173,7 +173,13 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_TASK_TIME_LIMIT = 110
 CELERY_TASK_SOFT_TIME_LIMIT = 90
-CELERY_TASK_ROUTES = {"*.now": {"queue": "now"}}
+# What a person waits for, and what waits for language models, have workers of their own; the rest goes to "celery".
+CELERY_TASK_ROUTES = {
+    "*.now": {"queue": "now"},
+    "arena.play_turn": {"queue": "arena"},
+    "arena.summarise": {"queue": "arena"},
+    "arena.test_provider": {"queue": "arena"},
+}
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "pulse": {"task": "bridge_project.pulse", "schedule": 2.0, "options": {"expires": 10}},

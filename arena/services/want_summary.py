@@ -112,7 +112,7 @@ def await_summary(*, scope: Scope, summary_id: UUID, until_s: float) -> None:
 def nudge(summary_id: UUID) -> None:
     """Shorten the wait; a nudge that is lost is made up for by ``nudge_lost_summaries``."""
     try:
-        current_app.send_task(SUMMARISE, args=[str(summary_id)], queue="arena")
+        current_app.send_task(SUMMARISE, args=[str(summary_id)])
     except OperationalError as error:
         log.warning("broker_unreachable", task=SUMMARISE, error=type(error).__name__)
 

@@ -36,6 +36,9 @@ class ShadowRun(models.Model):
     created_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
     lease_until = models.DateTimeField(null=True)
+    next_at = models.DateTimeField(
+        null=True, help_text="Not before that: it waits for turns to come, or for a provider."
+    )
 
     class Meta:
         db_table = "arena_shadow_runs"
@@ -53,7 +56,12 @@ class ShadowRun(models.Model):
                 name="arena_shadow_runs_turns_in_order",
             ),
         ]
-        indexes = [models.Index(fields=["bot", "-created_at"], name="arena_shadow_runs_of_bot")]
+        indexes = [
+            models.Index(fields=["bot", "-created_at"], name="arena_shadow_runs_of_bot"),
+            models.Index(
+                fields=["created_at"], condition=Q(status__in=["wanted", "running"]), name="arena_shadow_runs_open"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"shadow of turns {self.first_turn} to {self.last_turn}"
@@ -69,10 +77,17 @@ class ShadowTurn(models.Model):
     client_id = models.UUIDField()
     call = models.ForeignKey(LlmCall, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     decisions_json = ExactJSONField(default=list)
-    notes_json = ExactJSONField(default=list)
+    notes_json = ExactJSONField(default=list, help_text="How its answer was read.")
+    simulated_json = ExactJSONField(
+        default=list, help_text="What would have come of it, since the turn before, in words."
+    )
     agrees = models.BooleanField(null=True, help_text="With what the bot decided; empty: it could not be read.")
     equity = models.DecimalField(max_digits=38, decimal_places=18, null=True, help_text="Simulated, after this turn.")
+    real_equity = models.DecimalField(
+        max_digits=38, decimal_places=18, null=True, help_text="The bot's own, at the same prices."
+    )
     created_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, help_text="Empty: it is being asked.")
 
     class Meta:
         db_table = "arena_shadow_turns"

@@ -1,0 +1,62 @@
+"""Asking a stored turn again: what is told in its place, and whether two answers agree."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from arena.rules.prompt import render
+from arena.rules.words import ALL_SYMBOLS, ReplyAction
+
+# Where a briefing begins. Nothing inside of one can look like this: what it holds is JSON without line breaks. A prompt may,
+# so the last such place counts.
+_BEGINS = re.compile(
+    r"(?:\A|\n\n)It is (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\.\n\n(?=Your money:\n<data name=\"portfolio\">\n)"
+)
+_BLOCK = r"<data name=\"{}\">\n(.*?)\n</data>"
+
+
+def with_prompt(told: str, prompt: str) -> str | None:
+    """What a turn was told, with another prompt in place of its own: its placeholders are filled in with the very texts of
+    the stored briefing. None: no briefing is found in it."""
+    found = list(_BEGINS.finditer(told))
+    if not found:
+        return None
+    briefing = told[found[-1].start() :].lstrip("\n")
+    return f"{render(prompt, _values(briefing, at=found[-1].group(1)))}\n\n{briefing}"
+
+
+def agrees(mine: Iterable[Mapping[str, Any]], real: Iterable[Mapping[str, Any]], *, held: Collection[str]) -> bool:
+    """Whether two answers come to the same: the same symbols, and for each the same action. Sizes, leverages, stops and
+    reasons do not count, and a HOLD is the same as not naming a symbol. ``held`` is what a CLOSE of everything means."""
+    return _asks(mine, held) == _asks(real, held)
+
+
+def _asks(decisions: Iterable[Mapping[str, Any]], held: Collection[str]) -> set[tuple[str, str]]:
+    asked: set[tuple[str, str]] = set()
+    for one in decisions:
+        action, symbol = str(one.get("action", "")), str(one.get("symbol") or "")
+        if action == ReplyAction.HOLD:
+            continue
+        asked |= {(name, action) for name in (held if symbol == ALL_SYMBOLS else [symbol])}
+    return asked
+
+
+def _values(briefing: str, *, at: str) -> dict[str, str]:
+    """What each placeholder stood for in that turn, as the briefing itself tells it."""
+    money = json.loads(_block(briefing, "portfolio") or "{}")
+    return {
+        "totalValue": str(money.get("total value", "unknown")),
+        "availableBalance": str(money.get("available balance", "unknown")),
+        "unrealizedPnl": str(money.get("unrealized profit", "unknown")),
+        "openPositions": _block(briefing, "positions") or "none",
+        "marketData": _block(briefing, "markets"),
+        "currentDate": at,
+    }
+
+
+def _block(briefing: str, name: str) -> str:
+    found = re.search(_BLOCK.format(name), briefing, re.DOTALL)
+    return found.group(1) if found else ""

@@ -30,6 +30,7 @@ from arena.services.settings_row import arena_settings
 from arena.services.spend import BudgetSpent
 from arena.services.stand import Stand, stand_of
 from arena.services.want_summary import want_summary_if_due
+from arena.types import Limits
 from arena.types_models import ModelRequest, ProviderAccess
 from ground.sql import fetch_one, run
 from ledger.services.record_paper import held_on_paper, lock_accounts
@@ -154,6 +155,24 @@ def briefing_json(stand: Stand) -> dict[str, Any]:
             for one in stand.portfolio.positions
         ],
         "cooldowns": {symbol: until.isoformat() for symbol, until in stand.cooldowns.items()},
+        "peak_equity": None if stand.portfolio.peak_equity is None else str(stand.portfolio.peak_equity),
+        "starting_balance": str(stand.portfolio.starting_balance),
+        "limits": limits_json(stand.limits),
+        "costs": {
+            "fee_ratio": str(stand.costs.fee_ratio), "slippage_ratio": str(stand.costs.slippage_ratio),
+            "maintenance_ratio": str(stand.costs.maintenance_ratio), "funding_rate_8h": str(stand.settings.funding_rate_8h),
+        },
+    }  # fmt: skip
+
+
+def limits_json(limits: Limits) -> dict[str, Any]:
+    """Limits as they are kept with a turn, for whoever asks later what it might have done."""
+    return {
+        "symbols": sorted(limits.symbols), "min_size": str(limits.min_size), "max_leverage": str(limits.max_leverage),
+        "max_leverage_by_symbol": {symbol: str(most) for symbol, most in limits.max_leverage_by_symbol.items()},
+        "max_open_positions": limits.max_open_positions, "max_exposure_ratio": str(limits.max_exposure_ratio),
+        "max_drawdown_ratio": str(limits.max_drawdown_ratio), "cooldown_s": limits.cooldown.total_seconds(),
+        "allows_adding": limits.allows_adding,
     }  # fmt: skip
 
 

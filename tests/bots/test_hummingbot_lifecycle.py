@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -152,6 +153,29 @@ def test_deploy_whose_answer_is_lost_is_found_and_adopted_and_never_repeated(key
     assert (row.status, row.was_adopted, row.sequence) == ("live", True, 1)
     assert keyed.sandbox.containers() == {row.instance_name: "running"}
     assert keyed.deploys() == 1
+
+
+def test_second_container_of_one_deploy_is_taken_down_and_its_deployment_says_so_once(keyed: Desk) -> None:
+    keyed.start()
+    row = keyed.deployment()
+    account = HummingbotCredential.objects.get().account_name
+    time.sleep(1.01)  # names end in the second of their making
+    second = keyed.gateway().deploy_controllers(
+        instance_name=row.requested_name, account=account, controllers=[row.requested_name]
+    )  # as a proxy that repeats a request does
+    keyed.sandbox.fault("hummingbot", "server_error", path="/bot-orchestration/stop", count=1)
+    for _ in range(3):
+        keyed.poll()
+    keyed.sandbox.wait_until(lambda: keyed.sandbox.containers().get(second.instance_name) != "running")
+    keyed.poll()
+    assert keyed.sandbox.containers()[row.instance_name] == "running"
+    row.refresh_from_db()
+    assert (row.status, row.message) == (
+        "live",
+        f"Hummingbot made a second container of it, {second.instance_name}; it is taken down.",
+    )
+    notes = AuditEntry.objects.filter(table_name="bot_deployments", row_id=str(row.id), actor="system:doubles")
+    assert [(note.action, note.reason) for note in notes] == [("UPDATE", "a deploy made two containers")]
 
 
 def test_deploy_that_left_no_trace_fails_after_a_minute_and_is_never_sent_again(keyed: Desk) -> None:

@@ -77,12 +77,37 @@ def nudge_summaries() -> int:
     return nudge_lost_summaries(now=timezone.now())
 
 
+@shared_task(name="arena.nudge_shadows")
+def nudge_shadows() -> bool:
+    """Have a worker of the arena play a slice of a replay, if one is due and no turn waits; whether it was asked for.
+
+    A nudge that no worker takes up in time is dropped, so they never queue before turns.
+    """
+    from arena.services.play_shadow import is_shadow_due
+
+    if not is_shadow_due(now=timezone.now()):
+        return False
+    play_shadow.apply_async(expires=4)
+    return True
+
+
+@shared_task(name="arena.play_shadow")
+def play_shadow() -> str | None:
+    """Play a slice of the replay in shadow that has waited longest."""
+    from arena.gateways.ask import ask
+    from arena.services.play_shadow import play_shadow as play
+
+    run_id = play(ask=ask, clock=timezone.now)
+    return str(run_id) if run_id else None
+
+
 @shared_task(name="arena.thin_events")
 def thin_events() -> int:
-    """Drop events of the stream that nobody can resume from any more; how many."""
+    """Drop events of the stream that nobody can resume from any more, and old bars of prices; how many of both."""
+    from arena.services.thin_bars import thin_bars
     from arena.services.thin_events import thin_events as thin
 
-    return thin(now=timezone.now())
+    return thin(now=timezone.now()) + thin_bars(now=timezone.now())
 
 
 @shared_task(name="arena.test_provider")

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from arena.pages import arena_is_public
 from health.rules.words import BADGES
 
 
@@ -29,7 +30,7 @@ def demo_notice(request: HttpRequest) -> dict[str, Any]:
 @require_safe
 def landing(request: HttpRequest) -> HttpResponse:
     """A page for whoever opens the address: what this is and where to go. Shows no data."""
-    return render(request, "landing.html", {"badges": BADGES.values()})
+    return render(request, "landing.html", {"badges": BADGES.values(), "is_arena_public": arena_is_public()})
 
 
 def _span(minutes: Decimal) -> str:

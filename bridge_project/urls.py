@@ -38,6 +38,7 @@ urlpatterns = [
     path("", include("ledger.urls")),
     path("", include("arena.urls")),
     path("", include("arena.urls_watching")),
+    path("", include("arena.urls_pages")),
     path("", include("strategies.urls")),
     path("", include("bots.urls")),
     path("clients/<str:client>/connector", api.LinkingConnectorsView.as_view()),

@@ -41,6 +41,8 @@ def fill_arena(accounts: set[str], control: Callable[[str, dict[str, Any]], None
              "turn_interval_s": _TURN_S, "start": True}
             for account, name, model, prompt in BOTS if account in accounts
         ],
+        # Anybody may watch, and curves have points after minutes. What an operator changes later stays.
+        "settings": {"is_public": True, "snapshot_minutes": 1},
     }  # fmt: skip
     done = subprocess.run(
         [sys.executable, str(CHECKOUT / "manage.py"), "load_arena", "-"], input=json.dumps(given), text=True,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -23,12 +23,14 @@ from arena.rules.statuses import CallPurpose, CallStatus, ProviderKind
 from arena.rules.tokens import estimate_messages
 from arena.services.providers import ProviderUnusable, check_may_use, open_provider
 from arena.services.spend import reserve_spend, settle_spend
-from arena.types_models import Heard, ModelAnswer, ModelRequest, ProviderAccess, Step, ToolResult
+from arena.types_models import Heard, ModelAnswer, ModelRequest, ProviderAccess, Step, Tool, ToolResult
 from ground.errors import NotFound, Unavailable
 from ground.scope import Scope
 from ground.sql import fetch_all, run
 
 MOST_ABANDONED = 200
+TOOLS_ROLE = "tools"
+"""Of the stored message that holds the tools which were offered."""
 _UNTOLD = ("", None, None)
 _STORE = """
     UPDATE llm_calls
@@ -202,7 +204,7 @@ def ask_model(
 
 
 def stored_request(call_id: UUID) -> ModelRequest:
-    """What was sent, as far as words go: without the tools that were offered. Raises NotFound."""
+    """What was sent: its words, the tools that were offered, and the steps before. Raises NotFound."""
     call = _locked(call_id, is_locked=False)
     wanted = {row["text"] for row in call.messages}
     stored = LlmText.objects.filter(client=call.client, sha256__in=wanted) if call.client_id else LlmText.objects.none()
@@ -213,6 +215,7 @@ def stored_request(call_id: UUID) -> ModelRequest:
         system="".join(said["system"]),
         user="".join(said["user"]),
         max_output_tokens=call.provider.max_output_tokens,
+        tools=_tools(rows),
         steps=_steps(rows),
     )
 
@@ -275,7 +278,7 @@ def _close(
 
 
 def _cost_at_most(price: budget.Price, request: ModelRequest) -> Decimal:
-    tools = [tool.name + tool.description + json.dumps(dict(tool.schema)) for tool in request.tools]
+    tools = [_written(request.tools)] if request.tools else []
     steps = [text for step in request.steps for text in (step.said, *(result.content for result in step.results))]
     read = estimate_messages(request.system, request.user, *tools, *steps)
     return budget.cost_of(price, input_tokens=read, output_tokens=request.max_output_tokens)
@@ -284,6 +287,8 @@ def _cost_at_most(price: budget.Price, request: ModelRequest) -> Decimal:
 def _store_texts(client_id: UUID | None, request: ModelRequest) -> list[dict[str, str]]:
     """What is sent, in order; each text is stored once a client. Without a client the words stand inline."""
     said = [{"role": "system", "text": request.system}] if request.system else []
+    if request.tools:
+        said.append({"role": TOOLS_ROLE, "text": _written(request.tools)})
     said.append({"role": "user", "text": request.user})
     for step in request.steps:
         said.append({"role": "assistant", "text": step.said})
@@ -298,6 +303,17 @@ def _store_texts(client_id: UUID | None, request: ModelRequest) -> list[dict[str
     rows = [LlmText(client_id=client_id, sha256=digest, text=texts[digest]) for digest in sorted(texts)]
     LlmText.objects.bulk_create(rows, ignore_conflicts=True)
     return [row | {"text": _digest(row["text"])} for row in clean]
+
+
+def _written(tools: Sequence[Tool]) -> str:
+    """Tools as they are stored: a list of what each is told as."""
+    told = [{"name": tool.name, "description": tool.description, "schema": dict(tool.schema)} for tool in tools]
+    return json.dumps(told, ensure_ascii=False)
+
+
+def _tools(rows: list[dict[str, str]]) -> tuple[Tool, ...]:
+    written = next((row["text"] for row in rows if row["role"] == TOOLS_ROLE), "[]")
+    return tuple(Tool(one["name"], one["description"], one["schema"]) for one in json.loads(written))
 
 
 def _steps(rows: list[dict[str, str]]) -> tuple[Step, ...]:

@@ -1,5 +1,9 @@
 """One turn, from the briefing to what came of it. Each step is stored before the next begins, so a worker that dies
-anywhere leaves a turn that another one goes on with, or ends; the model is never asked twice for the same step."""
+anywhere leaves a turn that another one goes on with, or ends; the model is never asked twice for the same step.
+
+A bot that thinks in several steps is asked again with what its tools found: what they found is stored with the next
+question, before that is asked. ``LlmCall.step`` counts the questions of a turn, a fallback's too.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,9 @@ from django.utils import timezone
 
 from arena.gateways.ask import hear, read_answer
 from arena.models import ArenaTurn, LlmCall, Participant, PromptVersion
-from arena.rules import prompt
+from arena.rules import prompt, tools
 from arena.rules.statuses import CallPurpose, CallStatus, ProviderKind, TurnStatus
+from arena.rules.steps import steps_text
 from arena.services.claim_turns import HELD_BACK, SCOPE, TakenTurn, take_turn
 from arena.services.execute_turn import Outcome, execute_turn
 from arena.services.history import newest_decisions, summary_in_force
@@ -29,20 +34,22 @@ from arena.services.providers import ProviderUnusable
 from arena.services.settings_row import arena_settings
 from arena.services.spend import BudgetSpent
 from arena.services.stand import Stand, stand_of
+from arena.services.think_on import SHORTEST_QUESTION, ThinksNoFurther, next_request, offered, wants_tools
 from arena.services.want_summary import want_summary_if_due
 from arena.types import Limits
-from arena.types_models import ModelRequest, ProviderAccess
+from arena.types_models import ModelAnswer, ModelRequest, ProviderAccess
 from ground.sql import fetch_one, run
 from ledger.services.record_paper import held_on_paper, lock_accounts
 
 MOST_ATTEMPTS = 3
+SPARE = timedelta(seconds=30)  # of a lease, beyond the time that a question may take
 
 _MOVE = """
     UPDATE arena_turns SET status = %(after)s, message = %(message)s,
            asked_at = CASE WHEN %(after)s = 'asked' THEN %(now)s ELSE asked_at END,
            answered_at = CASE WHEN %(after)s = 'answered' THEN %(now)s ELSE answered_at END,
            finished_at = CASE WHEN %(after)s IN ('failed', 'skipped') THEN %(now)s ELSE finished_at END,
-           lease_until = CASE WHEN %(after)s IN ('failed', 'skipped') THEN NULL ELSE lease_until END
+           lease_until = CASE WHEN %(after)s IN ('failed', 'skipped') THEN NULL ELSE coalesce(%(until)s, lease_until) END
      WHERE id = %(id)s AND status = %(before)s AND lease_token = %(token)s
 """
 _HALTED = f"SELECT 1 FROM arena_participants p WHERE p.bot_id = %s AND {HELD_BACK}"  # noqa: S608 - constants
@@ -56,7 +63,7 @@ def play_turn(turn_id: UUID, *, now: datetime | None = None) -> TurnStatus | Non
     """Play a turn as far as it goes, and say where it stands; None: it is not ours to play. Safe twice and at once."""
     now = now or timezone.now()
     with SCOPE.transaction():
-        lasts = timedelta(seconds=arena_settings().turn_timeout_s)
+        lasts = _lasts()
     turn = take_turn(turn_id, lasts=lasts, now=now)
     if turn is None:
         return None
@@ -85,7 +92,8 @@ def _begin(turn: TakenTurn, *, now: datetime) -> bool:
         request = _request(turn, participant, stand, now=now)
         own = ArenaTurn.objects.filter(pk=turn.id, lease_token=turn.token)
         own.update(prices_at=stand.prices_at, briefing=briefing_json(stand))
-    refusal = _ask(turn, _choices(participant), request, before=TurnStatus.CLAIMED, step=1)
+    ends_at = timezone.now() + timedelta(seconds=stand.settings.turn_timeout_s)
+    refusal = _ask(turn, _choices(participant), request, before=TurnStatus.CLAIMED, step=1, ends_at=ends_at)
     if not refusal:
         return True
     with SCOPE.transaction():
@@ -100,9 +108,11 @@ def _choices(participant: Participant) -> list[tuple[UUID, str]]:
 
 
 def _ask(
-    turn: TakenTurn, choices: list[tuple[UUID, str]], request: ModelRequest, *, before: TurnStatus, step: int
-) -> str:
-    """Ask the first of ``choices`` that can be asked, and store its words; empty, or why none of them could."""
+    turn: TakenTurn, choices: list[tuple[UUID, str]], request: ModelRequest, *, before: TurnStatus, step: int,
+    ends_at: datetime,
+) -> str:  # fmt: skip
+    """Ask the first of ``choices`` that can be asked, and store its words; empty, or why none of them could. The lease is
+    renewed for as long as that may take, and nothing takes longer than until ``ends_at``."""
     refusal = "It has no model provider."
     for provider_id, model in choices:
         try:
@@ -113,11 +123,15 @@ def _ask(
                     client_id=turn.client_id, bot_id=turn.bot_id, provider_id=provider_id, model=model,
                     purpose=CallPurpose.TURN, request=request, now=now, turn_id=turn.id, step=step,
                 )  # fmt: skip
-                ArenaTurn.objects.filter(pk=turn.id).update(provider_id=provider_id, model=call.access.model)
+                left = max(ends_at - now, SHORTEST_QUESTION)
+                lasts = min(timedelta(seconds=call.timeout_s), left)
+                ArenaTurn.objects.filter(pk=turn.id).update(
+                    provider_id=provider_id, model=call.access.model, lease_until=now + min(lasts + SPARE, left)
+                )
         except (BudgetSpent, ProviderUnusable) as error:
             refusal = error.message
         else:
-            _listen(turn, call, request)
+            _listen(turn, call, request, lasts=lasts, spare=min(SPARE, left))
             return ""
     return refusal
 
@@ -136,11 +150,14 @@ def _request(turn: TakenTurn, participant: Participant, stand: Stand, *, now: da
         now=now, most_decisions=len(decisions),
     )  # fmt: skip
     values = prompt.values_of(portfolio=stand.portfolio, markets=stand.markets, now=now)
-    return ModelRequest(
-        system=prompt.instructions(stand.limits, stand.costs),
+    most_steps = stand.settings.most_steps if participant.is_advanced else 1
+    about_tools = tools.instructions(most_steps) if most_steps > 1 else ""
+    request = ModelRequest(
+        system=prompt.instructions(stand.limits, stand.costs) + about_tools,
         user=f"{prompt.render(text, values)}\n\n{briefing}",
         max_output_tokens=participant.provider.max_output_tokens if participant.provider else 4096,
     )
+    return offered(request, most_steps=most_steps)
 
 
 def briefing_json(stand: Stand) -> dict[str, Any]:
@@ -176,36 +193,76 @@ def limits_json(limits: Limits) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _listen(turn: TakenTurn, call: OpenCall, request: ModelRequest) -> None:
+def _listen(turn: TakenTurn, call: OpenCall, request: ModelRequest, *, lasts: timedelta, spare: timedelta) -> None:
     """The outside call, in no transaction; its words are stored before anything reads them."""
-    heard = hear(call.access, request, timeout_s=call.timeout_s)
+    heard = hear(call.access, request, timeout_s=lasts.total_seconds())
     now = timezone.now()
     with SCOPE.transaction(reason="a model's answer"):
         if not keep_reply(call.id, heard, now=now):
             raise LeaseLost
-        _move(turn, TurnStatus.ASKED, TurnStatus.ANSWERED, now=now)
+        _move(turn, TurnStatus.ASKED, TurnStatus.ANSWERED, now=now, until=now + spare)
 
 
 def _finish(turn: TakenTurn) -> TurnStatus | None:
-    """Read the stored words and carry out what they ask for; where nobody could be reached, the fallback is asked once."""
+    """Read the stored words and carry out what they ask for, once the bot needs no more steps for it."""
     while True:
         with SCOPE.transaction():
             call = LlmCall.objects.select_related("provider").filter(turn_id=turn.id).order_by("-step")[0]
             request, heard = stored_request(call.pk), stored_heard(call.pk)
-            others = _choices(Participant.objects.get(pk=turn.bot_id))[1:]
         answer = read_answer(_access(call), request, heard)
         with SCOPE.transaction(reason="a model's answer"):
             close_call(call.pk, answer, now=timezone.now())
-        left = [one for one in others if one[0] != call.provider_id]
-        if answer.error is None or heard.may_have_cost or call.step > 1 or not left:
+        if wants_tools(request, answer):
+            if problem := _think_on(turn, call, request, answer):
+                return _fail(turn, f"After {call.step} question{'s' * (call.step > 1)}: {problem}")
+        elif answer.error is None or heard.may_have_cost or not _fall_back(turn, call, request):
             break
-        if _ask(turn, left, request, before=TurnStatus.ANSWERED, step=call.step + 1):
-            break
-    outcome = execute_turn(turn, answer, prompt_sent=f"{request.system}\n\n{request.user}", now=timezone.now())
+    sent = f"{request.system}\n\n{request.user}{steps_text(request.steps)}"
+    outcome = execute_turn(turn, answer, prompt_sent=sent, now=timezone.now())
     if outcome is Outcome.LEASE_LOST:
         return None
     want_summary_if_due(turn.bot_id, timezone.now())
     return _status(turn)
+
+
+def _fall_back(turn: TakenTurn, call: LlmCall, request: ModelRequest) -> bool:
+    """Where nobody could be reached for the first question, the fallback is asked that, once; whether it was."""
+    if call.step > 1:
+        return False
+    with SCOPE.transaction():
+        others = _choices(Participant.objects.get(pk=turn.bot_id))[1:]
+        ends_at = _began_at(turn) + _lasts()
+    left = [one for one in others if one[0] != call.provider_id]
+    if not left or ends_at <= timezone.now():
+        return False
+    return not _ask(turn, left, request, before=TurnStatus.ANSWERED, step=2, ends_at=ends_at)
+
+
+def _think_on(turn: TakenTurn, call: LlmCall, request: ModelRequest, answer: ModelAnswer) -> str:
+    """Call the tools that an answer asks for, and ask the same model what it makes of them; empty, or why it was not asked."""
+    with SCOPE.transaction():
+        chosen, began_at, why_not = arena_settings(), _began_at(turn), _why_not(turn)
+    lasts = timedelta(seconds=chosen.turn_timeout_s)
+    if why_not:
+        return why_not
+    try:
+        further = next_request(
+            turn.bot_id, request, answer, most_steps=chosen.most_steps, began_at=began_at, lasts=lasts,
+            now=timezone.now(),
+        )  # fmt: skip
+    except ThinksNoFurther as error:
+        return error.sentence
+    same = [(call.provider_id, call.model)]
+    return _ask(turn, same, further, before=TurnStatus.ANSWERED, step=call.step + 1, ends_at=began_at + lasts)
+
+
+def _began_at(turn: TakenTurn) -> datetime:
+    """When its first question was asked: the time of a turn counts from there, whoever plays it."""
+    return LlmCall.objects.filter(turn_id=turn.id).order_by("step").values_list("asked_at", flat=True)[0]
+
+
+def _lasts() -> timedelta:
+    return timedelta(seconds=arena_settings().turn_timeout_s)
 
 
 def _access(call: LlmCall) -> ProviderAccess:
@@ -232,14 +289,24 @@ def _give_up(turn: TakenTurn, *, now: datetime) -> TurnStatus:
     return TurnStatus.FAILED
 
 
+def _fail(turn: TakenTurn, why: str) -> TurnStatus:
+    """It was asked, and nothing was decided."""
+    with SCOPE.transaction(reason="a turn that comes to no decision"):
+        _move(turn, TurnStatus.ANSWERED, TurnStatus.FAILED, now=timezone.now(), message=why)
+    return TurnStatus.FAILED
+
+
 def _skip(turn: TakenTurn, why: str, *, now: datetime) -> bool:
     _move(turn, TurnStatus.CLAIMED, TurnStatus.SKIPPED, now=now, message=why)
     return False
 
 
-def _move(turn: TakenTurn, before: TurnStatus, after: TurnStatus, *, now: datetime, message: str = "") -> None:
+def _move(
+    turn: TakenTurn, before: TurnStatus, after: TurnStatus, *, now: datetime, message: str = "",
+    until: datetime | None = None,
+) -> None:  # fmt: skip
     params = {"id": turn.id, "before": str(before), "after": str(after), "token": turn.token, "now": now,
-              "message": message[:500]}  # fmt: skip
+              "message": message[:500], "until": until}  # fmt: skip
     if not run(_MOVE, params):
         raise LeaseLost
 

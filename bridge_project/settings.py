@@ -178,6 +178,7 @@ CELERY_TASK_ROUTES = {
     "*.now": {"queue": "now"},
     "arena.play_turn": {"queue": "arena"},
     "arena.summarise": {"queue": "arena"},
+    "arena.play_shadow": {"queue": "arena"},
     "arena.test_provider": {"queue": "arena"},
 }
 CELERY_TIMEZONE = "UTC"
@@ -204,6 +205,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "end-abandoned-calls": {"task": "arena.end_abandoned_calls", "schedule": 60.0, "options": {"expires": 50}},
     "claim-turns": {"task": "arena.claim_turns", "schedule": 2.0, "options": {"expires": 10}},
     "nudge-summaries": {"task": "arena.nudge_summaries", "schedule": 10.0, "options": {"expires": 20}},
+    "nudge-shadows": {"task": "arena.nudge_shadows", "schedule": 2.0, "options": {"expires": 10}},
     "thin-events": {"task": "arena.thin_events", "schedule": 600.0, "options": {"expires": 500}},
     "finish-deletions": {"task": "bridge_project.finish_deletions", "schedule": 5.0, "options": {"expires": 30}},
     "thin-records": {"task": "bridge_project.thin_records", "schedule": 3600.0, "options": {"expires": 600}},

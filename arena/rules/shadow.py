@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from arena.rules.prompt import render
 from arena.rules.words import ALL_SYMBOLS, ReplyAction
+from arena.types import Decision
+from arena.types_shadow import OtherRules
+
+RULES = {"fee_rate": 1, "slippage_bps": 1000, "stop_loss_ratio": 1, "take_profit_ratio": 100}
+"""What a run of kind rules may change, and the most it may be. The ratios are distances from the entry price."""
 
 # Where a briefing begins. Nothing inside of one can look like this: what it holds is JSON without line breaks. A prompt may,
 # so the last such place counts.
@@ -60,3 +66,39 @@ def _values(briefing: str, *, at: str) -> dict[str, str]:
 def _block(briefing: str, name: str) -> str:
     found = re.search(_BLOCK.format(name), briefing, re.DOTALL)
     return found.group(1) if found else ""
+
+
+def decision_of(told: Mapping[str, Any]) -> Decision:
+    """A decision as it was stored, back as the rules take it."""
+
+    def number(key: str) -> Decimal | None:
+        return None if told.get(key) is None else Decimal(str(told[key]))
+
+    return Decision(
+        action=ReplyAction(told["action"]), symbol=told.get("symbol"), size=number("size"), quantity=number("quantity"),
+        leverage=number("leverage"), stop_loss=number("stopLoss"), take_profit=number("takeProfit"),
+        confidence=number("confidence"), reasoning=str(told.get("reasoning", "")),
+    )  # fmt: skip
+
+
+def read_rules(given: Mapping[str, Any]) -> OtherRules:
+    """The rules of a run as they are stored. Raises ValueError with a sentence."""
+    unknown = sorted(set(given) - set(RULES))
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)}: a rule is one of {', '.join(RULES)}.")
+    found = {name: _ratio(name, value) for name, value in given.items() if value is not None}
+    slippage = found.get("slippage_bps")
+    return OtherRules(
+        fee_ratio=found.get("fee_rate"), slippage_ratio=None if slippage is None else slippage / 10_000,
+        stop_loss_ratio=found.get("stop_loss_ratio"), take_profit_ratio=found.get("take_profit_ratio"),
+    )  # fmt: skip
+
+
+def _ratio(name: str, value: Any) -> Decimal:
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if isinstance(value, bool) or not number.is_finite() or not 0 <= number <= RULES[name]:
+        raise ValueError(f"{name} is a number from 0 to {RULES[name]}.")
+    return number

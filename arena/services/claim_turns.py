@@ -27,20 +27,23 @@ HELD_BACK = f"""
         AND b.retired_at IS NULL AND b.deletion_requested_at IS NULL))
 """
 # Of each client its longest waiting bot comes first, then of each its second: so no client's many bots keep another's
-# one waiting. What a person forced comes before what is only due. A missed turn is not caught up.
+# one waiting. What a person forced comes before what is only due, and leaves the next one where it was. A missed turn is
+# not caught up. One further ahead than an interval is due: that became shorter, or the host's clock was set back.
+_EVERY = "make_interval(secs => coalesce(p.turn_interval_s, %(every_s)s))"
+_IS_DUE = f"(p.next_turn_at <= %(now)s OR p.next_turn_at > %(now)s + {_EVERY} OR p.forced_at IS NOT NULL)"
 _CLAIM = f"""
     WITH due AS MATERIALIZED (
         SELECT p.bot_id, row_number() OVER (PARTITION BY p.client_id
                    ORDER BY p.forced_at IS NULL, p.next_turn_at, p.bot_id) AS place, p.next_turn_at
           FROM arena_participants p
           JOIN bots b ON b.id = p.bot_id AND b.retired_at IS NULL AND b.deletion_requested_at IS NULL
-         WHERE NOT p.is_paused AND b.desired_status = 'running' AND (p.next_turn_at <= %(now)s OR p.forced_at IS NOT NULL)
+         WHERE NOT p.is_paused AND b.desired_status = 'running' AND {_IS_DUE}
            AND p.prompt_id IS NOT NULL AND p.provider_id IS NOT NULL AND NOT {HALTED}
            AND NOT EXISTS (SELECT FROM arena_turns t WHERE t.bot_id = p.bot_id AND t.status = ANY(%(open)s))
     ), picked AS (
         SELECT p.bot_id, p.client_id, p.turns + 1 AS number, p.forced_at IS NOT NULL AS is_forced, p.forced_by, p.prompt_id
           FROM arena_participants p JOIN due d ON d.bot_id = p.bot_id
-         WHERE NOT p.is_paused AND (p.next_turn_at <= %(now)s OR p.forced_at IS NOT NULL)
+         WHERE NOT p.is_paused AND {_IS_DUE}
          ORDER BY d.place, d.next_turn_at, p.bot_id LIMIT %(most)s FOR UPDATE OF p SKIP LOCKED
     ), opened AS (
         INSERT INTO arena_turns (id, bot_id, client_id, number, cause, requested_by, status, message, prompt_id, model,
@@ -51,21 +54,21 @@ _CLAIM = f"""
         ON CONFLICT DO NOTHING RETURNING id, bot_id
     ), moved AS (
         UPDATE arena_participants p SET turns = k.number, last_turn_at = %(now)s, forced_at = NULL, forced_by = '',
-               next_turn_at = CASE WHEN p.next_turn_at > %(now)s - e.every AND p.next_turn_at <= %(now)s
-                                   THEN p.next_turn_at + e.every ELSE %(now)s + e.every END
+               next_turn_at = CASE WHEN p.next_turn_at <= %(now)s - {_EVERY} OR p.next_turn_at > %(now)s + {_EVERY}
+                                   THEN %(now)s + {_EVERY}
+                                   WHEN p.next_turn_at <= %(now)s THEN p.next_turn_at + {_EVERY} ELSE p.next_turn_at END
           FROM picked k JOIN opened o ON o.bot_id = k.bot_id
-         CROSS JOIN LATERAL (SELECT make_interval(secs => coalesce(
-             (SELECT turn_interval_s FROM arena_participants x WHERE x.bot_id = k.bot_id), %(every_s)s)) AS every) e
          WHERE p.bot_id = k.bot_id RETURNING p.bot_id
     )
     SELECT o.id FROM opened o JOIN moved m ON m.bot_id = o.bot_id
 """  # noqa: S608 - made of constants
+# A lease, or a turn, from far ahead is one from before the host's clock was set back.
 _WAITING = """
     SELECT id FROM arena_turns
-     WHERE status = ANY(%(open)s) AND (lease_until < %(now)s OR (lease_until IS NULL AND created_at < %(now)s - %(again)s))
+     WHERE status = ANY(%(open)s) AND (lease_until < %(now)s OR lease_until > %(now)s + %(lasts)s + interval '10 minutes'
+        OR (lease_until IS NULL AND NOT created_at BETWEEN %(now)s - %(again)s AND %(now)s + interval '1 minute'))
      ORDER BY created_at LIMIT %(most)s
 """
-# A lease from far ahead is one from before the host's clock was set back.
 _TAKE = """
     UPDATE arena_turns SET lease_token = %(token)s, lease_until = %(until)s, attempts = attempts + 1
      WHERE id = %(id)s AND status = ANY(%(open)s)
@@ -95,7 +98,8 @@ def claim_turns(*, now: datetime, most: int = MOST_AT_ONCE) -> list[UUID]:
     """Open the turns that are due, and name those that wait for a worker: new ones, and such whose worker is gone."""
     params: dict[str, Any] = {"now": now, "open": [str(s) for s in OPEN_TURNS], "most": most, "again": ASK_AGAIN}
     with SCOPE.transaction(reason="turns that are due"):
-        params["every_s"] = arena_settings().turn_interval_s
+        chosen = arena_settings()
+        params |= {"every_s": chosen.turn_interval_s, "lasts": timedelta(seconds=chosen.turn_timeout_s)}
         opened = [row[0] for row in fetch_all(_CLAIM, params)]
         return opened + [row[0] for row in fetch_all(_WAITING, params) if row[0] not in opened]
 

@@ -78,7 +78,8 @@ _PRICES = """
            quote_volume_24h = x.volume, observed_at = x.at, fetched_at = %(now)s
       FROM jsonb_to_recordset(%(rows)s::jsonb) AS x(symbol text, price numeric, bid numeric, ask numeric, change numeric,
            volume numeric, at timestamptz)
-     WHERE m.exchange = %(exchange)s AND m.symbol = x.symbol AND (m.observed_at IS NULL OR m.observed_at <= x.at)
+     WHERE m.exchange = %(exchange)s AND m.symbol = x.symbol
+       AND (m.observed_at IS NULL OR m.observed_at <= x.at OR m.observed_at > %(now)s + %(ahead)s)
 """
 _BARS = """
     INSERT INTO arena_price_bars AS b (market_id, span, start_at, open, high, low, close, prices)
@@ -114,7 +115,7 @@ def refresh_prices(*, gateways: MarketGateways, now: datetime) -> int | None:
         with SCOPE.transaction():
             ArenaState.objects.filter(pk=1).update(prices_error=error.message[:500])
         return None
-    return _store(chosen.exchange, rules, tickers, now=now)
+    return _store(chosen.exchange, rules, tickers, is_chosen_anew=rules_due, now=now)
 
 
 def is_wanted() -> bool:
@@ -153,16 +154,20 @@ def _rules_are_due(now: datetime) -> bool:
 
 
 def _store(
-    exchange: str, rules: Mapping[str, MarketRules] | None, tickers: Mapping[str, Ticker], *, now: datetime
-) -> int:
+    exchange: str, rules: Mapping[str, MarketRules] | None, tickers: Mapping[str, Ticker], *, is_chosen_anew: bool,
+    now: datetime,
+) -> int:  # fmt: skip
     prices = [_price_row(one, now) for one in tickers.values()]
     believed = [row for row in prices if row["at"] <= now + MOST_AHEAD]
     with SCOPE.transaction(reason="prices refreshed"):
+        # First, as whoever books funding locks this row before the positions.
+        ArenaState.objects.filter(pk=1).update(
+            prices_error=_doubt(len(prices) - len(believed)), **({"markets_at": now} if is_chosen_anew else {})
+        )
         if rules is not None:
             run(_RULES, {"exchange": exchange, "rows": as_json([_rule_row(one) for one in rules.values()]), "now": now})
             run(_NOT_LISTED, {"exchange": exchange, "listed": list(rules)})
-            ArenaState.objects.filter(pk=1).update(markets_at=now)
-        run(_PRICES, {"exchange": exchange, "rows": as_json(believed), "now": now})
+        run(_PRICES, {"exchange": exchange, "rows": as_json(believed), "now": now, "ahead": MOST_AHEAD})
         bars = [
             {"symbol": row["symbol"], "span": str(span), "start_at": row["at"] - (row["at"] - _EPOCH) % length,
              "price": row["price"]}
@@ -170,8 +175,12 @@ def _store(
         ]  # fmt: skip
         run(_BARS, {"exchange": exchange, "rows": as_json(bars)})
         mark_positions({row["symbol"]: (row["price"], row["at"]) for row in believed}, now=now)
-        ArenaState.objects.filter(pk=1).update(prices_error="")
     return len(believed)
+
+
+def _doubt(count: int) -> str:
+    """What is said of prices that carry a time which has not come yet."""
+    return f"The times of {count} prices are ahead of our clock, so they count for nothing: set it." if count else ""
 
 
 def _price_row(ticker: Ticker, now: datetime) -> dict[str, Any]:

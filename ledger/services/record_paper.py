@@ -190,12 +190,14 @@ _MOVE_CASH = """
     UPDATE bot_accounts a SET cash_flow = a.cash_flow + x.moved, updated_at = %(now)s
       FROM jsonb_to_recordset(%(rows)s::jsonb) AS x(bot_id uuid, moved numeric) WHERE a.bot_id = x.bot_id
 """
-# What is held now cost its basis, less the share of what an import had closed of it.
+# What is held now cost its basis, less the share of what an import had closed of it. A mark from far ahead is one from
+# before the host's clock was set back.
 _MARK = """
     WITH locked AS (
         SELECT p.id, x.price, x.at FROM positions p
           JOIN jsonb_to_recordset(%(rows)s::jsonb) AS x(symbol text, price numeric, at timestamptz) ON x.symbol = p.symbol
-         WHERE p.mode = 'paper' AND p.status = 'open' AND (p.marked_at IS NULL OR p.marked_at < x.at)
+         WHERE p.mode = 'paper' AND p.status = 'open'
+           AND (p.marked_at IS NULL OR p.marked_at < x.at OR p.marked_at > %(now)s + interval '1 minute')
          ORDER BY p.bot_id, p.id FOR NO KEY UPDATE OF p
     )
     UPDATE positions p SET mark_price = l.price, marked_at = l.at, updated_at = %(now)s,

@@ -135,3 +135,34 @@ def test_funding_is_booked_once_for_each_of_its_moments(stage: Stage) -> None:
     assert ArenaState.objects.get().enforced_at is not None
     assert stage.balance(bot_id) == before - D("0.3")  # three moments of 0.1
     call_command("verify_ledger")
+
+
+def test_a_price_from_ahead_of_our_clock_is_not_believed_and_that_is_said(stage: Stage) -> None:
+    stage.refresh()
+    ArenaState.objects.update(prices_at=None)
+    early = stage.now - timedelta(minutes=2)  # our clock is two minutes behind the exchange's
+    assert refresh_prices(gateways=stage.gateways, now=early) == 0
+    assert "clock" in ArenaState.objects.get().prices_error
+    assert stage.refresh() == 3 and ArenaState.objects.get().prices_error == ""
+
+
+def test_prices_and_marks_from_before_our_clock_was_set_back_do_not_stand_for_an_hour(stage: Stage) -> None:
+    bot_id = stage.add_bot()
+    stage.price("DOGE/USDT", "1")
+    stage.refresh()
+    hold(stage, bot_id)
+    ArenaMarket.objects.update(observed_at=stage.now + timedelta(hours=1))  # an exchange that says no time
+    Position.objects.update(marked_at=stage.now + timedelta(hours=1))
+    stage.price("DOGE/USDT", "0.9")
+    stage.refresh()
+    assert fresh_prices({"DOGE/USDT"}, now=stage.now)["DOGE/USDT"].price == D("0.9")
+    assert Position.objects.get().mark_price == D("0.9")
+
+
+def test_a_symbol_that_no_exchange_lists_keeps_nobody_from_prices(stage: Stage) -> None:
+    stage.add_bot(symbols=["NOSUCH/USDT"])
+    ArenaSettings.objects.update(symbols=[], most_symbols=2)
+    assert stage.refresh() == 2
+    first = ArenaState.objects.get().markets_at
+    assert stage.refresh() == 2
+    assert ArenaState.objects.get().markets_at == first, "else the most traded would never be chosen anew"

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connections
 
-from ground.prepared import fetch_prepared
+from ground.prepared import fetch_all_prepared, fetch_prepared, run_prepared
 from ground.scope import current_alias
 
 
@@ -22,6 +22,16 @@ def fetch_one(sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> tuple[An
 def fetch_hot(sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> tuple[Any, ...] | None:
     """The first row of a statement that runs all day (``fetch_prepared`` says what that asks of it)."""
     return fetch_prepared(current_alias(), sql, params)
+
+
+def fetch_all_hot(sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
+    """Every row of such a statement."""
+    return fetch_all_prepared(current_alias(), sql, params)
+
+
+def run_hot(sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> int:
+    """How many rows such a statement changed."""
+    return run_prepared(current_alias(), sql, params)
 
 
 def fetch_all(sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -45,12 +47,16 @@ def prepare(provider: ProviderAccess, base_url: str) -> None:
 def send(provider: ProviderAccess, base_url: str, request: ModelRequest, exchange: Exchange) -> None:
     """Carry the request out on this exchange. Raises what the library raises when it cannot even write it."""
     with suppress(Captured):
-        asyncio.run(_request(provider, base_url, request, exchange))
+        _run(provider, base_url, request, exchange)
 
 
 def read(provider: ProviderAccess, base_url: str, request: ModelRequest, raw: bytes) -> ModelResponse:
-    """The stored answer as the library reads it. Raises what the library raises when it cannot."""
-    return asyncio.run(_request(provider, base_url, request, Exchange(stored=raw)))
+    """The stored answer as the library reads it. Raises what the library raises when it cannot.
+
+    It reads an answer only where it has just written a request: a short one, since what it reads does not depend on the words.
+    """
+    short = replace(request, system="", user=".", steps=())
+    return _run(provider, base_url, short, Exchange(stored=raw))
 
 
 def text_of(response: ModelResponse) -> str:
@@ -79,6 +85,21 @@ def said_of(response: ModelResponse) -> str:
 
 def _storable(text: str) -> str:
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
+class _Loops(threading.local):
+    """An event loop for each thread that asks, kept: making one, with the threads that some clients start on it, takes as long
+    as writing the request."""
+
+    def __init__(self) -> None:
+        self.runner = asyncio.Runner()
+
+
+_loops = _Loops()
+
+
+def _run(provider: ProviderAccess, base_url: str, request: ModelRequest, exchange: Exchange) -> ModelResponse:
+    return _loops.runner.run(_request(provider, base_url, request, exchange))
 
 
 async def _request(provider: ProviderAccess, base_url: str, request: ModelRequest, exchange: Exchange) -> ModelResponse:

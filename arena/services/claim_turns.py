@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from arena.rules.statuses import OPEN_TURNS, TurnStatus
 from arena.services.settings_row import arena_settings
 from ground.scope import system_scope
-from ground.sql import fetch_all, fetch_one
+from ground.sql import fetch_all, fetch_hot
 
 SCOPE = system_scope("arena")
 MOST_AT_ONCE = 100
@@ -109,7 +109,7 @@ def take_turn(turn_id: UUID, *, lasts: timedelta, now: datetime) -> TakenTurn | 
     token, until = uuid4(), now + lasts
     words = [str(status) for status in OPEN_TURNS]
     with SCOPE.transaction():
-        row = fetch_one(_TAKE, {"id": turn_id, "token": token, "until": until, "now": now, "open": words})
+        row = fetch_hot(_TAKE, {"id": turn_id, "token": token, "until": until, "now": now, "open": words})
     if row is None:
         return None
     bot_id, client_id, number, status, prompt_id, created_at, answered_at, attempts = row

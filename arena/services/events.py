@@ -8,11 +8,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from arena.models import ArenaEvent
 from arena.rules.statuses import EventKind
 from arena.services.wake import wake_stream
+from ground.http import exact_json
 from ground.scope import on_commit
+from ground.sql import run_hot
 from ledger.services.record_paper import Filled
+
+_TELL = """
+    INSERT INTO arena_events (client_id, bot_id, kind, payload, happened_at)
+    SELECT x.client_id, x.bot_id, x.kind, x.payload, %(now)s
+      FROM jsonb_array_elements(%(rows)s::jsonb) WITH ORDINALITY AS e (row, place)
+     CROSS JOIN LATERAL jsonb_to_record(e.row) AS x(client_id uuid, bot_id uuid, kind text, payload jsonb)
+     ORDER BY e.place
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +37,11 @@ class NewEvent:
 def tell(events: Iterable[NewEvent], *, now: datetime) -> None:
     """Write events within the open transaction; when it commits, the stream looks for them."""
     rows = [
-        ArenaEvent(client_id=one.client_id, bot_id=one.bot_id, kind=one.kind, payload=one.payload, happened_at=now)
+        {"client_id": one.client_id, "bot_id": one.bot_id, "kind": str(one.kind), "payload": one.payload}
         for one in events
     ]
     if rows:
-        ArenaEvent.objects.bulk_create(rows)
+        run_hot(_TELL, {"rows": exact_json(rows), "now": now})
         on_commit(wake_stream)
 
 

@@ -16,6 +16,7 @@ from exchanges.names import resolve
 from exchanges.symbols import base_quote, normalize
 from exchanges.types import MarketRules, MarketType, Ticker
 from ground.errors import GatewayError
+from ground.hot_rows import hot_rows
 from ground.scope import system_scope
 from ground.sql import fetch_all, fetch_one, run
 from ledger.services.book_rows import as_json
@@ -56,6 +57,10 @@ _OF_BOTS = """
     SELECT DISTINCT s.symbol FROM arena_participants p
       JOIN bots b ON b.id = p.bot_id AND b.retired_at IS NULL
      CROSS JOIN LATERAL jsonb_array_elements_text(p.symbols) s (symbol)
+"""
+_OF_EXCHANGE = """
+    WHERE t.exchange = %(exchange)s AND (%(symbols)s::text[] IS NULL OR t.symbol = ANY(%(symbols)s::text[]))
+    ORDER BY t.exchange, t.symbol
 """
 _IS_WANTED = f"SELECT EXISTS (SELECT FROM arena_participants) OR EXISTS ({_HELD})"  # noqa: S608 - made of constants
 _RULES = """
@@ -127,13 +132,21 @@ def is_wanted() -> bool:
 def fresh_prices(symbols: Collection[str] | None, *, now: datetime) -> dict[str, ArenaMarket]:
     """The markets of the arena's exchange, of some symbols or (None) all, whose price is fresh enough to trade on."""
     chosen = arena_settings()
-    rows = _markets(chosen).filter(price__isnull=False)
-    rows = rows.filter(
-        observed_at__gte=now - timedelta(seconds=chosen.stale_after_s), observed_at__lte=now + MOST_AHEAD
-    )
-    if symbols is not None:
-        rows = rows.filter(symbol__in=list(symbols))
-    return {row.symbol: row for row in rows}
+    return {row.symbol: row for row in markets_of(chosen, symbols) if is_fresh(row, chosen, now=now)}
+
+
+def markets_of(chosen: ArenaSettings, symbols: Collection[str] | None = None) -> list[ArenaMarket]:
+    """The markets of the arena's exchange, of some symbols or (None) all, however old their prices are."""
+    given = {"exchange": chosen.exchange, "symbols": None if symbols is None else list(symbols)}
+    return hot_rows(ArenaMarket, _OF_EXCHANGE, given)
+
+
+def is_fresh(market: ArenaMarket, chosen: ArenaSettings, *, now: datetime) -> bool:
+    """Whether it has a price, and one fresh enough to trade on."""
+    at = market.observed_at
+    if market.price is None or at is None:
+        return False
+    return now - timedelta(seconds=chosen.stale_after_s) <= at <= now + MOST_AHEAD
 
 
 def _markets(chosen: ArenaSettings) -> QuerySet[ArenaMarket]:

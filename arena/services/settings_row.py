@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from arena.models import ArenaSettings
+from ground.hot_rows import hot_rows
 
 
 def arena_settings() -> ArenaSettings:
     """The one row; defaults where somebody deleted it."""
-    return ArenaSettings.objects.filter(pk=1).first() or ArenaSettings()
+    return next(iter(hot_rows(ArenaSettings, "WHERE t.id = 1")), None) or ArenaSettings()

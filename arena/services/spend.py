@@ -15,7 +15,7 @@ from arena.rules.budget import day_of, month_of
 from clients.models import Client
 from ground.errors import Conflict, InvalidInput, NotFound
 from ground.scope import Scope
-from ground.sql import fetch_one, run
+from ground.sql import fetch_hot, run_hot
 
 
 class BudgetSpent(Conflict):
@@ -99,10 +99,10 @@ def reserve_spend(*, client_id: UUID, bot_id: UUID | None, estimate: Decimal | N
     open transaction of the system's. Raises BudgetSpent, PriceUnknown.
     """
     values = _values(client_id, bot_id, now) | {"estimate": estimate or Decimal(0), "is_priced": estimate is not None}
-    row = fetch_one(_RESERVE, values)
+    row = fetch_hot(_RESERVE, values)
     if row is not None and not row[0]:  # the first call of the day
-        run(_MAKE_ROWS, values)
-        row = fetch_one(_RESERVE, values)
+        run_hot(_MAKE_ROWS, values)
+        row = fetch_hot(_RESERVE, values)
     if row is None:
         raise RuntimeError("The budgets' verdict is always one row.")
     _, is_limited, place, changed, budget, used = row
@@ -118,7 +118,7 @@ def settle_spend(
 
     To be called once a call, in the transaction that ends it.
     """
-    run(_SETTLE, _values(client_id, bot_id, reserved_at) | {"estimate": estimate, "spent": spent})
+    run_hot(_SETTLE, _values(client_id, bot_id, reserved_at) | {"estimate": estimate, "spent": spent})
 
 
 def set_client_budget(

@@ -13,14 +13,14 @@ from arena.rules.claims import Group, Sums, groups_of
 from arena.rules.history import CHARACTERS_PER_TOKEN, Earlier, Rhythm, Waiting, chunk
 from arena.rules.statuses import SummaryStatus
 from arena.services.history import COLUMNS, PastDecision, past_decision
-from ground.sql import fetch_all, fetch_one
+from ground.sql import fetch_all, fetch_hot
 from ledger.models import BotDecision
 from ledger.rules.words import Action
 
 MOST_READ = 2_000  # decisions; those beyond wait for the summary after this one
 # Forced summaries neither count nor put off: the automatic ones build on each other alone. What was cleared is not learned
 # again by itself.
-_WAITING = """
+_WAITING = f"""
     WITH done AS (
         SELECT number, summarized_to FROM history_summaries
          WHERE bot_id = %(bot)s AND status = 'done' AND cleared_at IS NULL AND NOT is_forced ORDER BY number DESC LIMIT 1
@@ -35,10 +35,10 @@ _WAITING = """
            count(d.decided_at) FILTER (WHERE d.decided_at > b.failed_at)
       FROM base b LEFT JOIN LATERAL (
         SELECT decided_at, length(decisions_json::text) + length(notes_json::text) + 80 AS characters FROM bot_decisions
-         WHERE bot_id = %(bot)s AND (b.since IS NULL OR decided_at > b.since) ORDER BY decided_at DESC LIMIT %(most)s
+         WHERE bot_id = %(bot)s AND (b.since IS NULL OR decided_at > b.since) ORDER BY decided_at DESC LIMIT {MOST_READ}
       ) d ON true
      GROUP BY b.failed_at
-"""
+"""  # noqa: S608 - one number of this module
 _SUMS = """
     SELECT symbol, action, count(*) FILTER (WHERE trade_type = 'entry'), count(pnl), count(*) FILTER (WHERE pnl > 0),
            count(*) FILTER (WHERE pnl < 0), coalesce(sum(pnl), 0), coalesce(sum(fee_quote), 0), max(pnl), min(pnl)
@@ -65,7 +65,7 @@ def rhythm_of(chosen: ArenaSettings) -> Rhythm:
 
 def waiting_of(bot_id: UUID) -> Waiting:
     """What waits for an automatic summary: one statement, over MOST_READ decisions at most."""
-    row = fetch_one(_WAITING, {"bot": bot_id, "most": MOST_READ})
+    row = fetch_hot(_WAITING, {"bot": bot_id})
     decisions, characters, summaries, has_failed, since = row or (0, 0, 0, False, 0)
     return Waiting(
         decisions, int(characters) // CHARACTERS_PER_TOKEN, bool(summaries), int(since) if has_failed else None

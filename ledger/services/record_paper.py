@@ -16,7 +16,7 @@ from uuid import UUID
 from exchanges.types import MarketType, Side
 from ground.errors import Conflict
 from ground.http import exact_json
-from ground.sql import fetch_all, run
+from ground.sql import fetch_all_hot, run_hot
 from ledger.rules.ids import fact_id
 from ledger.rules.pnl import WIDE, ZERO, Applied, Execution, Position, bound, enter, leave
 from ledger.rules.words import Action, Cause, Mode, PositionStatus
@@ -215,18 +215,18 @@ _PAY_FUNDING = """
 
 def lock_accounts(bot_ids: Collection[UUID]) -> dict[UUID, PaperAccount]:
     """The paper accounts of bots, ours until the transaction ends; a bot without one is left out."""
-    return {row[0]: PaperAccount(*row) for row in fetch_all(_LOCK, [sorted(bot_ids)])} if bot_ids else {}
+    return {row[0]: PaperAccount(*row) for row in fetch_all_hot(_LOCK, [sorted(bot_ids)])} if bot_ids else {}
 
 
 def held_on_paper(bot_ids: Collection[UUID]) -> dict[UUID, HeldOnPaper]:
     """The open paper positions of bots by id; of each bot the oldest first. Exact where their accounts are locked."""
-    rows = fetch_all(_OPEN, [sorted(bot_ids)]) if bot_ids else []
+    rows = fetch_all_hot(_OPEN, [sorted(bot_ids)]) if bot_ids else []
     return {row[0]: _held(row) for row in rows}
 
 
 def record_decision(decision: NewDecision) -> None:
     """Store one decision; its trades name it."""
-    run(
+    run_hot(
         _DECISION,
         [
             decision.id, decision.client_id, decision.bot_id, decision.decided_at, _storable(decision.prompt_sent),
@@ -277,7 +277,7 @@ def record_fills(
         (_INSERT_POSITIONS, opened), (_CLOSE_POSITIONS, closed), (_INSERT_TRADES, trades), (_MOVE_CASH, moves),
     ):  # fmt: skip
         if rows:
-            changed = run(statement, {"rows": as_json(rows), "at": at, "now": now})
+            changed = run_hot(statement, {"rows": as_json(rows), "at": at, "now": now})
             if statement is _CLOSE_POSITIONS and changed != len(closed):
                 raise NotHeld("A position was closed meanwhile; nothing was done.")
     return done
@@ -286,7 +286,7 @@ def record_fills(
 def mark_positions(prices: Mapping[str, tuple[Decimal, datetime]], *, now: datetime) -> int:
     """Value what bots hold on paper at (price, when it was seen) by symbol; how many positions. Older prices change none."""
     rows = [{"symbol": symbol, "price": price, "at": at} for symbol, (price, at) in prices.items()]
-    return run(_MARK, {"rows": as_json(rows), "now": now}) if rows else 0
+    return run_hot(_MARK, {"rows": as_json(rows), "now": now}) if rows else 0
 
 
 def pay_funding(amounts: Mapping[UUID, Decimal], *, held: Mapping[UUID, HeldOnPaper], now: datetime) -> None:
@@ -302,9 +302,9 @@ def pay_funding(amounts: Mapping[UUID, Decimal], *, held: Mapping[UUID, HeldOnPa
         moved = WIDE.subtract(before.basis_fees, after.basis_fees)
         cash[one.bot_id] = WIDE.add(cash.get(one.bot_id, ZERO), moved)
     if rows:
-        run(_PAY_FUNDING, {"rows": as_json(rows), "now": now})
+        run_hot(_PAY_FUNDING, {"rows": as_json(rows), "now": now})
         moves = [{"bot_id": bot_id, "moved": moved} for bot_id, moved in cash.items()]
-        run(_MOVE_CASH, {"rows": as_json(moves), "now": now})
+        run_hot(_MOVE_CASH, {"rows": as_json(moves), "now": now})
 
 
 def _enter(fill: PaperEntry) -> tuple[Applied, Side, str]:

@@ -13,6 +13,8 @@ from arena.rules.words import ALL_SYMBOLS, ReplyAction
 from arena.types import Decision
 from arena.types_shadow import OtherRules
 
+TOLD_OF_TOOLS = "\nYou may look at figures before you decide: "
+"""Where ``arena.rules.tools.instructions`` begin."""
 RULES = {"fee_rate": 1, "slippage_bps": 1000, "stop_loss_ratio": 1, "take_profit_ratio": 100}
 """What a run of kind rules may change, and the most it may be. The ratios are distances from the entry price."""
 
@@ -32,6 +34,12 @@ def with_prompt(told: str, prompt: str) -> str | None:
         return None
     briefing = told[found[-1].start() :].lstrip("\n")
     return f"{render(prompt, _values(briefing, at=found[-1].group(1)))}\n\n{briefing}"
+
+
+def without_tools(system: str) -> str:
+    """The fixed instructions of a turn that thought in several steps, without what they tell of tools: a replay asks once,
+    as what tools find now is not what they found then."""
+    return system.partition(TOLD_OF_TOOLS)[0]
 
 
 def agrees(mine: Iterable[Mapping[str, Any]], real: Iterable[Mapping[str, Any]], *, held: Collection[str]) -> bool:

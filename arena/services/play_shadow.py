@@ -16,7 +16,7 @@ from uuid import UUID
 
 from arena.models import ArenaTurn, LlmCall, ShadowRun, ShadowTurn
 from arena.rules.reply import read_reply
-from arena.rules.shadow import agrees, with_prompt
+from arena.rules.shadow import agrees, with_prompt, without_tools
 from arena.rules.statuses import CallPurpose, CallStatus, ProviderKind, ShadowKind, ShadowStatus
 from arena.services.claim_turns import SCOPE
 from arena.services.execute_turn import decision_json
@@ -186,7 +186,7 @@ def _asked(lease: _Lease, run: ShadowRun, turn_id: UUID, *, now: datetime) -> _Q
         row.notes_json, row.finished_at = ["What this turn was told holds no briefing; nothing was asked."], now
         row.save(force_insert=True)
         return None
-    request = ModelRequest(told.system, user, max_output_tokens=run.provider.max_output_tokens)
+    request = ModelRequest(without_tools(told.system), user, max_output_tokens=run.provider.max_output_tokens)
     call = open_call(
         client_id=run.client_id, bot_id=run.bot_id, provider_id=run.provider.pk, model=run.model,
         purpose=CallPurpose.SHADOW, request=request, now=now,

@@ -27,6 +27,8 @@ from arena.models import (
     ShadowTurn,
 )
 from arena.rules.statuses import ShadowKind
+from arena.selectors.prompt_versions import prompt_figures
+from arena.services.participants import save_prompt
 from arena.services.play_shadow import is_shadow_due, play_shadow
 from arena.services.want_shadow import (
     Wanted,
@@ -401,3 +403,43 @@ def _closing() -> None:
         play_shadow(ask=ask, clock=timezone.now)
     finally:
         connections.close_all()
+
+
+def test_each_prompt_version_answers_for_what_its_turns_opened(stage: Stage, bot_id: UUID) -> None:
+    """A version opens, the next one closes: the profit is the first one's."""
+    acme, path = stage.cast.acme_reads, f"/api/v2/bots/{bot_id}/prompt-versions"
+    save_prompt(scope=OPERATOR, bot_id=bot_id, text="You are Bold. {{marketData}}", now=stage.now)
+    stage.price("BTC/USDT", "63500")
+    say(stage, {**LONG, "symbol": "ETH/USDT", "stopLoss": None}, "I would rather not.")
+    play(stage, bot_id)
+    play(stage, bot_id)
+    save_prompt(scope=OPERATOR, bot_id=bot_id, text="You are Shy. {{marketData}}", now=stage.now)
+    say(stage, {"action": "CLOSE", "symbol": "ETH/USDT"}, LONG)
+    play(stage, bot_id)
+    play(stage, bot_id)  # refused: BTC cools down
+    save_prompt(scope=OPERATOR, bot_id=bot_id, text="You are Nobody yet.", now=stage.now)
+
+    shown = acme.get(path)
+    assert shown.status == 200, shown.body
+    none, shy, bold, first = shown.body["versions"]
+    assert [one["number"] for one in shown.body["versions"]] == [4, 3, 2, 1]
+    assert (none["turns"]["all"], none["is_current"], none["return_ratio"], none["cost_usd"]) == (0, True, None, None)
+    assert first["turns"] == {
+        "all": 3, "done": 3, "executed": 3, "refused": 0, "unreadable": 0, "failed": 0, "skipped": 0,
+    }  # fmt: skip
+    assert first["decisions"] == {"LONG": 1, "SHORT": 0, "CLOSE": 1, "HOLD": 1}
+    pnl = {one.symbol: one.realized_pnl for one in Position.objects.all()}
+    assert D(first["realized_pnl"]) == pnl["BTC/USDT"] > 0 > D(bold["realized_pnl"]) == pnl["ETH/USDT"]
+    assert (D(first["win_ratio"]), D(bold["win_ratio"]), shy["win_ratio"]) == (1, 0, None)
+    assert (bold["closed_trades"], shy["closed_trades"], shy["realized_pnl"]) == (1, 0, None)
+    assert (bold["turns"]["unreadable"], D(shy["executed_ratio"])) == (1, D("0.5"))
+    assert D(first["start_equity"]) == 10_000 and first["end_equity"] == bold["start_equity"]
+    assert D(first["return_ratio"]) == pnl["BTC/USDT"] / 10_000
+    assert D(shy["end_equity"]) == stage.balance(bot_id)
+    spent = LlmCall.objects.filter(turn__prompt__number=1)
+    assert D(first["cost_usd"]) == sum(one.cost for one in spent)
+    assert first["input_tokens"] == sum(one.input_tokens for one in spent)
+
+    assert stage.cast.globex_manages.get(path).status == 404
+    assert stage.cast.nobody.get(path).status == 401
+    assert prompt_figures(scope=Scope(actor="client:globex", client_id=stage.cast.globex), bot_id=bot_id) == []

@@ -114,6 +114,7 @@ class Halt(models.Model):
     reason = models.CharField(max_length=300)
     halted_at = models.DateTimeField(db_default=Now())
     halted_by = models.CharField(max_length=200)
+    is_operators = models.BooleanField(default=False, help_text="An operator pulled it, and only an operator lifts it.")
     lifted_at = models.DateTimeField(null=True)
     lifted_by = models.CharField(max_length=200, blank=True, default="")
 

@@ -109,6 +109,9 @@ class Participant(models.Model):
     unreadable_in_row = models.PositiveIntegerField(default=0, editable=False)
     refused_in_row = models.PositiveIntegerField(default=0, editable=False)
     peak_equity = models.DecimalField(max_digits=38, decimal_places=18, null=True, editable=False)
+    peak_capital = models.DecimalField(
+        max_digits=38, decimal_places=18, null=True, editable=False, help_text="What it had been given at that peak."
+    )
     began_at = models.DateTimeField(db_default=Now(), editable=False, help_text="Its present life, since a reset.")
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
 

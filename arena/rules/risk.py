@@ -109,12 +109,25 @@ class Books:
 
 
 def books_of(portfolio: Portfolio, markets: Mapping[str, MarketRule]) -> Books:
-    """A bot's money at the prices of now. Its peak is at least what it began with."""
-    peak = max(portfolio.peak_equity or ZERO, portfolio.starting_balance)
+    """A bot's money at the prices of now. Where no peak was kept, it is what it began with."""
+    peak = portfolio.starting_balance if portfolio.peak_equity is None else portfolio.peak_equity
     holdings = tuple(map(Holding.of, portfolio.positions))
     return Books(
         portfolio.balance, holdings, peak, {name: m.price for name, m in markets.items() if m.price and m.price > 0}
     )
+
+
+def peak_since(
+    peak: Decimal | None, *, capital_then: Decimal | None, capital: Decimal | None, equity: Decimal | None
+) -> Decimal | None:
+    """The peak to measure a fall from now, where capital was given or taken since it was kept: as far above the equity as
+    before that. Neither is a gain or a loss."""
+    if peak is None or equity is None or capital is None or capital_then is None or capital == capital_then:
+        return peak
+    before = WIDE.subtract(equity, WIDE.subtract(capital, capital_then))
+    if equity <= 0:
+        return peak
+    return amount(WIDE.divide(WIDE.multiply(peak, equity), before)) if before > 0 else equity
 
 
 def leverage_limit(limits: Limits, market: MarketRule) -> Decimal:

@@ -77,7 +77,7 @@ class _Replay:
             self._hold(one, first)
         self.prices: dict[str, Decimal] = dict(first.prices)  # the newest seen of each
         self.cooldowns = dict(first.cooldowns)
-        self.peak = max(first.peak_equity or ZERO, first.starting_balance)
+        self.peak = first.starting_balance if first.peak_equity is None else first.peak_equity
         self.notes: list[str] = []
         self.outcomes: list[TurnOutcome] = []
 

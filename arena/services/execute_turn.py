@@ -23,7 +23,7 @@ from arena.services.stand import Stand, stand_of
 from arena.types import CloseOrder, Decision, EntryOrder, Reply, Validated
 from arena.types_models import ModelAnswer
 from exchanges.types import Side
-from ground.sql import fetch_one
+from ground.sql import fetch_hot
 from ledger.rules.words import Action, Cause
 from ledger.services.record_paper import (
     NewDecision,
@@ -65,10 +65,10 @@ def execute_turn(turn: TakenTurn, answer: ModelAnswer, *, prompt_sent: str, now:
     be read or must not be done is a decision on record too, with the reason, and no success.
     """
     with SCOPE.transaction(reason=f"turn {turn.number}"):
-        row = fetch_one(_LOCK_TURN, [turn.id, turn.token])
+        row = fetch_hot(_LOCK_TURN, [turn.id, turn.token])
         if row is None or row[0] != TurnStatus.ANSWERED:
             return Outcome.LEASE_LOST
-        is_halted = bool((fetch_one(_IS_HALTED, [turn.bot_id]) or (True,))[0])
+        is_halted = bool((fetch_hot(_IS_HALTED, [turn.bot_id]) or (True,))[0])
         participant = Participant.objects.get(pk=turn.bot_id)
         accounts = lock_accounts([turn.bot_id])
         stand = stand_of(participant, accounts[turn.bot_id], held_on_paper([turn.bot_id]), now=now)
@@ -90,6 +90,9 @@ def execute_turn(turn: TakenTurn, answer: ModelAnswer, *, prompt_sent: str, now:
         )
         done = record_fills(fills, accounts=accounts, at=now, now=now, decision_id=decision_id, place=str(turn.id))
         outcome = _outcome(read, problem, is_success=is_success)
+        if not problem:
+            was_refused = not fills and not checked.holds
+            participant.refused_in_row = participant.refused_in_row + 1 if was_refused else 0
         _end(turn, participant, outcome, stand, decision_id=decision_id, message=problem, now=now)
         tell([_event(turn, outcome, decision_id), *(trade_event(one) for one in done)], now=now)
         return outcome
@@ -188,11 +191,11 @@ def _end(
         participant.unreadable_in_row += 1
     elif outcome is not Outcome.FAILED:
         participant.unreadable_in_row = 0
-        participant.refused_in_row = participant.refused_in_row + 1 if outcome is Outcome.REFUSED else 0
     equity = stand.portfolio.equity
     if equity is not None:
-        participant.peak_equity = max(participant.peak_equity or stand.portfolio.starting_balance, equity)
-    participant.save(update_fields=["unreadable_in_row", "refused_in_row", "peak_equity"])
+        given, peak = stand.portfolio.starting_balance, stand.portfolio.peak_equity
+        participant.peak_equity, participant.peak_capital = max(given if peak is None else peak, equity), given
+    participant.save(update_fields=["unreadable_in_row", "refused_in_row", "peak_equity", "peak_capital"])
     halt_by_rule(participant, stand.settings, equity=equity, now=now)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID, uuid4
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from alerts.rules.words import Severity
 from alerts.services.incidents import raise_incident, resolve_incidents
@@ -28,9 +28,11 @@ _STANDING = """
        AND (h.scope = 'all' OR (h.scope = 'client' AND h.client_id = p.client_id) OR h.bot_id = p.bot_id)
      WHERE p.bot_id = %s
 """
+# Before a halt, as a turn that is halted locks them.
+_LOCK = "SELECT 1 FROM arena_participants WHERE bot_id = %s FOR UPDATE"
 _OPEN = """
-    INSERT INTO arena_halts (id, scope, kind, client_id, bot_id, reason, halted_at, halted_by, lifted_by)
-    VALUES (%(id)s, %(scope)s, %(kind)s, %(client)s, %(bot)s, %(reason)s, %(now)s, %(by)s, '')
+    INSERT INTO arena_halts (id, scope, kind, client_id, bot_id, reason, halted_at, halted_by, is_operators, lifted_by)
+    VALUES (%(id)s, %(scope)s, %(kind)s, %(client)s, %(bot)s, %(reason)s, %(now)s, %(by)s, %(operators)s, '')
     ON CONFLICT (scope, client_id, bot_id) WHERE lifted_at IS NULL DO NOTHING
 """
 # Everybody whom a switch holds is told, in one statement.
@@ -43,10 +45,12 @@ _TELL = """
 """
 # Whoever lifts a halt has seen why: the count begins anew, and a fall is measured from where the bot stands now.
 _BEGIN_ANEW = """
-    UPDATE arena_participants p SET unreadable_in_row = 0, refused_in_row = 0, peak_equity = CASE WHEN %(kind)s = 'drawdown'
-           THEN (SELECT a.balance + coalesce(sum(o.size + o.unrealized_pnl), 0) FROM bot_accounts a
-                   LEFT JOIN positions o ON o.bot_id = a.bot_id AND o.status = 'open'
-                  WHERE a.bot_id = p.bot_id GROUP BY a.balance) ELSE p.peak_equity END
+    UPDATE arena_participants p SET unreadable_in_row = 0, refused_in_row = 0, (peak_equity, peak_capital) = (
+           SELECT CASE WHEN %(kind)s = 'drawdown' THEN a.balance + coalesce(sum(o.size + o.unrealized_pnl), 0)
+                       ELSE p.peak_equity END,
+                  CASE WHEN %(kind)s = 'drawdown' THEN a.allocated_capital ELSE p.peak_capital END
+             FROM bot_accounts a LEFT JOIN positions o ON o.bot_id = a.bot_id AND o.status = 'open'
+            WHERE a.bot_id = p.bot_id GROUP BY a.bot_id)
      WHERE p.bot_id = %(bot)s
 """
 
@@ -57,7 +61,8 @@ def halt(
 ) -> UUID:  # fmt: skip
     """Pull a switch and give its id; the one that stands already where there is one.
 
-    Clients may halt themselves and their bots. Raises Forbidden, NotFound, InvalidInput.
+    Clients may halt themselves and their bots. An operator's takes the place of what a client or a rule had pulled, for
+    these a client lifts. Raises Forbidden, NotFound, InvalidInput.
     """
     check_may_change(scope)
     if not reason.strip():
@@ -66,8 +71,13 @@ def halt(
         raise Forbidden("Only an operator halts everybody.")
     with in_the_name_of(scope).transaction(reason=reason):
         owner, bot = _held(scope, halt_scope, client_id=client_id, bot_id=bot_id)
-        _open(HaltKind.SWITCH, halt_scope, owner, bot, reason=reason.strip(), by=scope.actor, now=now)
-        found = Halt.objects.get(Q(client_id=owner, bot_id=bot), scope=halt_scope, lifted_at=None)
+        found = None
+        while found is None or (scope.is_operator and not found.is_operators):
+            if scope.is_operator:
+                _lift_lesser(halt_scope, owner, bot, by=scope, now=now)
+            _open(HaltKind.SWITCH, halt_scope, owner, bot, reason=reason.strip(), by=scope.actor, now=now,
+                  is_operators=scope.is_operator)  # fmt: skip
+            found = _standing(halt_scope, owner, bot).first()
         run(_TELL, {"halted": True, "client": owner, "bot": bot, "now": now})
     return found.id
 
@@ -79,17 +89,37 @@ def lift_halt(*, scope: Scope, halt_id: UUID, now: datetime) -> None:
     """
     check_may_change(scope)
     with in_the_name_of(scope).transaction(reason="halt lifted"):
-        found = Halt.objects.select_for_update().filter(id=halt_id).first()
+        found = Halt.objects.filter(id=halt_id).first()
         if found is None or (scope.client_id is not None and found.client_id not in (scope.client_id, None)):
             raise NotFound("There is no such halt.")
-        if not scope.is_operator and (found.client_id is None or found.halted_by.startswith("operator:")):
+        if not scope.is_operator and (found.client_id is None or found.is_operators):
             raise Forbidden("An operator halted this, and only an operator lifts it.")
-        if found.lifted_at is not None:
+        if not _lift(Halt.objects.filter(id=halt_id), found.bot_id, by=scope, now=now):
             raise Conflict("This halt is lifted already.", code="lifted_already")
-        found.lifted_at, found.lifted_by = now, scope.actor
-        found.save(update_fields=["lifted_at", "lifted_by"])
-        end_halt_of_rule(found, by=in_the_name_of(scope), now=now)
         run(_TELL, {"halted": False, "client": found.client_id, "bot": found.bot_id, "now": now})
+
+
+def _lift_lesser(
+    halt_scope: HaltScope, client_id: UUID | None, bot_id: UUID | None, *, by: Scope, now: datetime
+) -> None:
+    """What stands there and is no operator's."""
+    _lift(_standing(halt_scope, client_id, bot_id).filter(is_operators=False), bot_id, by=by, now=now)
+
+
+def _lift(rows: QuerySet[Halt], bot_id: UUID | None, *, by: Scope, now: datetime) -> bool:
+    """Whether one of these stood."""
+    fetch_all(_LOCK, [bot_id])
+    found = rows.filter(lifted_at=None).select_for_update().first()
+    if found is None:
+        return False
+    found.lifted_at, found.lifted_by = now, by.actor
+    found.save(update_fields=["lifted_at", "lifted_by"])
+    end_halt_of_rule(found, by=in_the_name_of(by), now=now)
+    return True
+
+
+def _standing(halt_scope: HaltScope, client_id: UUID | None, bot_id: UUID | None) -> QuerySet[Halt]:
+    return Halt.objects.filter(Q(client_id=client_id, bot_id=bot_id), scope=halt_scope, lifted_at=None)
 
 
 def end_halt_of_rule(found: Halt, *, by: Scope, now: datetime) -> None:
@@ -162,8 +192,9 @@ def _held(
 
 def _open(
     kind: HaltKind, halt_scope: HaltScope, client_id: UUID | None, bot_id: UUID | None, *, reason: str, by: str,
-    now: datetime,
+    now: datetime, is_operators: bool = False,
 ) -> bool:  # fmt: skip
     """Whether it is a new one."""
-    values = {"id": uuid4(), "scope": str(halt_scope), "kind": str(kind), "client": client_id, "bot": bot_id}
+    values = {"id": uuid4(), "scope": str(halt_scope), "kind": str(kind), "client": client_id, "bot": bot_id,
+              "operators": is_operators}  # fmt: skip
     return bool(run(_OPEN, values | {"reason": reason[:300], "now": now, "by": by}))

@@ -151,12 +151,13 @@ def _keep_from_imports(bot: Bot, archive: Bot, *, now: datetime) -> None:
 
 def _begin(participant: Participant, *, now: datetime) -> None:
     participant.turns, participant.unreadable_in_row, participant.refused_in_row = 0, 0, 0
-    participant.last_turn_at = participant.forced_at = participant.peak_equity = None
+    participant.last_turn_at = participant.forced_at = participant.peak_equity = participant.peak_capital = None
     participant.forced_by, participant.next_turn_at, participant.began_at = "", now, now
     participant.updated_at = now
     participant.save(
         update_fields=[
-            "turns", "unreadable_in_row", "refused_in_row", "last_turn_at", "forced_at", "peak_equity", "forced_by",
+            "turns", "unreadable_in_row", "refused_in_row", "last_turn_at", "forced_at", "peak_equity",
+            "peak_capital", "forced_by",
             "next_turn_at", "began_at", "updated_at",
         ]
     )  # fmt: skip

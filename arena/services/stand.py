@@ -8,11 +8,12 @@ from decimal import Decimal
 from uuid import UUID
 
 from arena.models import ArenaMarket, ArenaSettings, Participant
-from arena.services.refresh_prices import fresh_prices
+from arena.rules.risk import peak_since
+from arena.services.refresh_prices import is_fresh, markets_of
 from arena.services.settings_row import arena_settings
 from arena.types import Costs, Limits, MarketRule, OpenPosition, Portfolio
 from exchanges.symbols import normalize
-from ground.sql import fetch_all
+from ground.sql import fetch_all_hot, fetch_hot
 from ledger.rules.pnl import unrealized_pnl
 from ledger.services.record_paper import HeldOnPaper, PaperAccount
 
@@ -42,14 +43,14 @@ class Stand:
 def stand_of(participant: Participant, account: PaperAccount, held: dict[UUID, HeldOnPaper], *, now: datetime) -> Stand:
     """Within the caller's transaction. What is held is valued at fresh prices alone: without one, equity is not known."""
     chosen = arena_settings()
-    known = {row.symbol: row for row in ArenaMarket.objects.filter(exchange=chosen.exchange)}
+    known = {row.symbol: row for row in markets_of(chosen)}
     own = frozenset(normalize(symbol) for symbol in participant.symbols) or frozenset(
         symbol for symbol, row in known.items() if row.is_traded
     )
     seen = own | {one.symbol for one in held.values()}
-    prices = fresh_prices(seen, now=now)
+    prices = {symbol: row for symbol, row in known.items() if symbol in seen and is_fresh(row, chosen, now=now)}
     markets = {symbol: _rule(known[symbol], prices.get(symbol)) for symbol in sorted(seen) if symbol in known}
-    result = fetch_all(_RESULT, [account.bot_id])
+    result = fetch_hot(_RESULT, [account.bot_id])
     positions = tuple(_position(one, prices.get(one.symbol)) for one in held.values())
     gains = [position.unrealized_pnl for position in positions]
     equity = None
@@ -58,14 +59,19 @@ def stand_of(participant: Participant, account: PaperAccount, held: dict[UUID, H
     portfolio = Portfolio(
         balance=account.balance if account.balance is not None else ZERO,
         equity=equity,
-        peak_equity=participant.peak_equity,
+        peak_equity=peak_since(
+            participant.peak_equity,
+            capital_then=participant.peak_capital,
+            capital=account.allocated_capital,
+            equity=equity,
+        ),
         starting_balance=account.allocated_capital or ZERO,
         positions=positions,
-        realized_pnl=(result[0][0] if result else ZERO) + account.realized_pnl_adjustment,
+        realized_pnl=(result[0] if result else ZERO) + account.realized_pnl_adjustment,
         currency=account.currency,
     )
     cooldown = timedelta(minutes=participant.cooldown_minutes)
-    closed = fetch_all(_CLOSED, [account.bot_id, now - cooldown])
+    closed = fetch_all_hot(_CLOSED, [account.bot_id, now - cooldown])
     return Stand(
         portfolio=portfolio,
         markets=markets,

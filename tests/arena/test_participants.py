@@ -40,6 +40,7 @@ from ledger.models import (
     Trade,
 )
 from ledger.rules.words import Action
+from ledger.services.allocate_capital import allocate_capital
 from ledger.services.record_paper import NewDecision, PaperEntry, lock_accounts, record_decision, record_fills
 from ledger.services.refresh_boards import refresh_due_boards
 from ledger.services.take_snapshots import take_snapshots
@@ -412,3 +413,60 @@ def test_a_bot_whose_answers_nobody_can_read_is_halted_by_its_own_turns(stage: S
     take_turn(stage, bot_id)
     assert (Halt.objects.get().kind, Incident.objects.get().kind) == ("unreadable", "arena_halted")
     assert take_turn(stage, bot_id).number == 2, "no third one"
+
+
+def test_a_bot_whose_drawdown_was_lifted_opens_positions_again(stage: Stage, acme: Scope, settings: Any) -> None:
+    settings.MODEL_BASE_URLS = {"openai": f"{stage.sandbox.model_base}/openai/v1"}
+    stage.price("BTC/USDT", "50000")
+    bot_id = stage.add_bot()
+    Participant.objects.filter(pk=bot_id).update(peak_equity=10_000)
+    BotAccount.objects.filter(bot_id=bot_id).update(cash_flow=-6_000)
+    long = {"action": "LONG", "symbol": "BTCUSDT", "size": 100, "leverage": 1}
+    say(stage, long, long)
+    take_turn(stage, bot_id)
+    assert Halt.objects.get(lifted_at=None).kind == HaltKind.DRAWDOWN and not Position.objects.exists()
+    lift_halt(scope=acme, halt_id=Halt.objects.get(lifted_at=None).id, now=stage.now)
+    take_turn(stage, bot_id)
+    assert Position.objects.filter(bot_id=bot_id).count() == 1, "a fall is measured from where it was lifted"
+    assert not Halt.objects.filter(lifted_at=None).exists()
+
+
+@pytest.mark.parametrize(("capital", "is_halted"), [(5_000, False), (15_000, False), (3_000, False)])
+def test_capital_that_is_given_or_taken_is_neither_a_gain_nor_a_fall(
+    stage: Stage, acme: Scope, settings: Any, capital: int, is_halted: bool
+) -> None:
+    settings.MODEL_BASE_URLS = {"openai": f"{stage.sandbox.model_base}/openai/v1"}
+    bot_id = stage.add_bot()
+    hold = {"action": "HOLD"}
+    say(stage, hold, hold, hold)
+    take_turn(stage, bot_id)
+    allocate_capital(scope=acme, bot_id=bot_id, capital=D(capital))
+    take_turn(stage, bot_id)
+    assert Halt.objects.filter(lifted_at=None).exists() is is_halted
+    assert Participant.objects.get(pk=bot_id).peak_equity == capital
+    BotAccount.objects.filter(bot_id=bot_id).update(cash_flow=-D(capital) * D("0.6"))
+    take_turn(stage, bot_id)
+    assert Halt.objects.get(lifted_at=None).kind == HaltKind.DRAWDOWN, "what it loses then is a fall"
+
+
+def test_a_switch_of_an_operators_stands_over_what_a_client_or_a_rule_pulled(stage: Stage, acme: Scope) -> None:
+    bot_id = stage.add_bot()
+    by_key = Scope(actor="key:tbo_0123456789")
+    halt(scope=acme, halt_scope=HaltScope.BOT, bot_id=bot_id, reason="mine", now=stage.now)
+    first = halt(scope=by_key, halt_scope=HaltScope.BOT, bot_id=bot_id, reason="fraud", now=stage.now)
+    assert halt(scope=by_key, halt_scope=HaltScope.BOT, bot_id=bot_id, reason="again", now=stage.now) == first
+    with pytest.raises(Forbidden):
+        lift_halt(scope=acme, halt_id=first, now=stage.now)
+    assert halt(scope=acme, halt_scope=HaltScope.BOT, bot_id=bot_id, reason="mine", now=stage.now) == first
+    assert Halt.objects.get(lifted_at=None).reason == "fraud"
+    lift_halt(scope=OPERATOR, halt_id=first, now=stage.now)
+    Participant.objects.filter(pk=bot_id).update(unreadable_in_row=10)
+    with SCOPE.transaction():
+        assert halt_by_rule(Participant.objects.get(pk=bot_id), ArenaSettings(), equity=None, now=stage.now)
+    second = halt(scope=by_key, halt_scope=HaltScope.BOT, bot_id=bot_id, reason="fraud", now=stage.now)
+    with pytest.raises(Forbidden):
+        lift_halt(scope=acme, halt_id=second, now=stage.now)
+    stage.refresh()
+    reset_participant(scope=acme, bot_id=bot_id, now=stage.now)
+    assert Halt.objects.get(lifted_at=None).id == second, "a reset lifts what a rule pulled, and no switch"
+    assert Incident.objects.get().resolved_at is not None

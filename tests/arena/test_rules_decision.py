@@ -509,7 +509,7 @@ def test_never_orders_what_breaks_a_limit_whatever_the_reply_asks(world, asked):
         market, decision = world["markets"][order.symbol], asked[order.index]
         mine = [row for row in sums.held if row[0] == order.symbol]
         assert sums.equity > 0
-        peak = max(world["portfolio"].peak_equity or D(0), D(300))
+        peak = D(300) if world["portfolio"].peak_equity is None else world["portfolio"].peak_equity
         assert 1 - sums.equity / Fraction(peak) < limits.max_drawdown_ratio
         sums.open(order)
         assert order.symbol in limits.symbols

@@ -241,6 +241,55 @@ def test_turns_are_fair_to_clients_and_come_once_an_interval(stage: Stage, bot_i
     assert Participant.objects.filter(next_turn_at__gt=stage.now + timedelta(seconds=150)).count() == 5
 
 
+def test_a_clock_set_back_or_a_shorter_interval_keeps_no_bot_from_its_turns(stage: Stage, bot_id: UUID) -> None:
+    ahead = stage.now + timedelta(hours=1)
+    assert len(claim_turns(now=ahead)) == 1  # our clock was an hour ahead when it was claimed and taken
+    assert take_turn(ArenaTurn.objects.get().id, lasts=timedelta(minutes=5), now=ahead)
+    assert len(claim_turns(now=stage.now)) == 1  # its lease ends in an hour and five minutes
+    ArenaTurn.objects.update(status="skipped", finished_at=ahead)
+    assert len(claim_turns(now=stage.now)) == 1
+    assert ArenaTurn.objects.count() == 2
+    ArenaTurn.objects.update(status="skipped", finished_at=stage.now)
+    assert claim_turns(now=stage.now) == []
+    Participant.objects.update(next_turn_at=stage.now + timedelta(seconds=150), turn_interval_s=100)
+    assert len(claim_turns(now=stage.now)) == 1
+
+
+def test_a_forced_turn_leaves_the_next_one_where_it_was(stage: Stage, bot_id: UUID) -> None:
+    planned = stage.now + timedelta(seconds=90)
+    Participant.objects.update(next_turn_at=planned, forced_at=stage.now, forced_by="key:acme")
+    assert len(claim_turns(now=stage.now)) == 1
+    assert Participant.objects.get().next_turn_at == planned
+
+
+def test_only_turns_in_which_everything_was_refused_count_towards_a_halt(stage: Stage, bot_id: UUID) -> None:
+    def counted(*decisions: dict[str, Any]) -> int:
+        say(stage, json.dumps(decisions))
+        play(stage, bot_id)
+        return Participant.objects.get().refused_in_row
+
+    greedy = {"action": "LONG", "symbol": "ETHUSDT", "size": 900_000, "leverage": 1}
+    assert counted(greedy) == 1
+    assert counted(greedy, greedy | {"symbol": "DOGEUSDT"}) == 2
+    stage.refresh()
+    (turn_id,) = _due(stage)
+    say(stage, json.dumps([greedy]))
+    stage.sandbox.fault("model:all", "latency", seconds=1)
+    with ThreadPoolExecutor(1) as pool:
+        playing = pool.submit(_closing, turn_id)
+        stage.sandbox.wait_until(lambda: ArenaTurn.objects.filter(status="asked").exists())
+        ArenaMarket.objects.update(observed_at=stage.now - timedelta(minutes=5))
+        assert playing.result() == "done"
+    stage.sandbox.clear_faults()
+    assert Participant.objects.get().refused_in_row == 2, "that nothing was done was not its doing"
+    assert counted(LONG, greedy) == 0, "something of it was done"
+
+
+def _due(stage: Stage) -> list[UUID]:
+    Participant.objects.update(next_turn_at=stage.now)
+    return claim_turns(now=stage.now)
+
+
 def _closing(turn_id: UUID) -> str | None:
     try:
         return play_turn(turn_id)

@@ -13,11 +13,10 @@ from uuid import UUID, uuid4
 from arena.models import Halt, Participant
 from arena.rules.statuses import OPEN_TURNS, HaltKind
 from arena.services.events import tell, trade_event
-from arena.services.guard_positions import exit_at_market
 from arena.services.halts import end_halt_of_rule
 from arena.services.lock_participant import check_may_change, in_the_name_of, lock_participant, state_event
 from arena.services.settings_row import arena_settings
-from arena.services.steer_participant import fresh_market
+from arena.services.steer_participant import exit_by_hand
 from bots.models import Bot, BotHealth
 from bots.rules.words import DesiredStatus, HealthStatus
 from ground.errors import Conflict
@@ -25,7 +24,6 @@ from ground.http import exact_json
 from ground.scope import Scope
 from ground.sql import fetch_all, run
 from ledger.models import KeptDocument
-from ledger.rules.words import Cause
 from ledger.services.import_arena.owners import STARTED_OVER
 from ledger.services.record_paper import held_on_paper, lock_accounts, record_fills
 
@@ -117,10 +115,7 @@ def _close_all(scope: Scope, bot_id: UUID, *, now: datetime) -> None:
         raise Conflict("The bot has no money on paper; there is nothing to reset.", code="no_account")
     chosen = arena_settings()
     note = f"Closed for a reset by {scope.actor}."
-    leaving = [
-        exit_at_market(one, fresh_market(one.symbol, chosen, now=now), chosen, cause=Cause.OPERATOR, note=note)
-        for one in held_on_paper([bot_id]).values()
-    ]
+    leaving = [exit_by_hand(one, chosen, note=note, now=now) for one in held_on_paper([bot_id]).values()]
     if leaving:
         done = record_fills(leaving, accounts=accounts, at=now, now=now, place=f"reset {now.isoformat()}")
         tell([trade_event(one) for one in done], now=now)

@@ -20,8 +20,9 @@ from ground.errors import Conflict, NotFound
 from ground.scope import Scope
 from ground.sql import fetch_all
 from ledger.rules.words import Cause
-from ledger.services.record_paper import Filled, HeldOnPaper, held_on_paper, lock_accounts, record_fills
+from ledger.services.record_paper import Filled, HeldOnPaper, PaperExit, held_on_paper, lock_accounts, record_fills
 
+GONE_AFTER = timedelta(hours=1)
 _NAMED = "SELECT id, status FROM positions WHERE bot_id = %(bot)s AND (id = %(id)s OR (source_id = %(text)s AND source_id <> ''))"
 
 
@@ -60,16 +61,14 @@ def close_position(*, scope: Scope, bot_id: UUID, position: str, now: datetime) 
     """Close an open position of a bot at the market's price now; ``position`` is its id, ours or the old system's.
 
     It needs no turn and works while the bot is paused or halted. Raises NotFound, Forbidden, and Conflict when it is not
-    open any more or no fresh price is known: nothing fills at a price that nobody sees.
+    open any more or ``exit_by_hand`` knows no price.
     """
     check_may_change(scope)
     with in_the_name_of(scope).transaction(reason="position closed"):
         participant = lock_participant(scope, bot_id)
         accounts = lock_accounts([bot_id])
         one = _find(bot_id, position)
-        chosen = arena_settings()
-        market = fresh_market(one.symbol, chosen, now=now)
-        leaving = exit_at_market(one, market, chosen, cause=Cause.OPERATOR, note=f"Closed by {scope.actor}.")
+        leaving = exit_by_hand(one, arena_settings(), note=f"Closed by {scope.actor}.", now=now)
         (done,) = record_fills([leaving], accounts=accounts, at=now, now=now, place=f"close {one.id}")
         tell([trade_event(done), state_event(participant, closed=str(one.id))], now=now)
     return done
@@ -92,15 +91,32 @@ def clear_learning(*, scope: Scope, bot_id: UUID, now: datetime) -> int:
     return cleared
 
 
-def fresh_market(symbol: str, chosen: ArenaSettings, *, now: datetime) -> ArenaMarket:
-    """The market with a price to trade at. Raises Conflict with the price's age."""
-    market = fresh_prices({symbol}, now=now).get(symbol)
-    if market is not None:
-        return market
-    seen = ArenaMarket.objects.filter(exchange=chosen.exchange, symbol=symbol).values_list("observed_at", flat=True)
-    at = seen.first()
-    age = f"is {max(timedelta(0), now - at).total_seconds():.0f} s old" if at else "is not known"
-    raise Conflict(f"The price of {symbol} {age}; nothing is closed at it. Try again shortly.", code="stale_price")
+def exit_by_hand(one: HeldOnPaper, chosen: ArenaSettings, *, note: str, now: datetime) -> PaperExit:
+    """Closing a position since a person wants it: at the market's price now. Nothing fills at a price that nobody sees, but
+    where the exchange lists the market no more, none will ever come: then at the last one seen, once that is an hour old.
+
+    Raises Conflict with the price's age.
+    """
+    market = fresh_prices({one.symbol}, now=now).get(one.symbol)
+    if market is None and one.mark_price is not None and _is_gone(one, chosen, now=now):
+        market = ArenaMarket(symbol=one.symbol, price=one.mark_price)
+        note = (
+            f"{note} The exchange lists the market no more: at the last price seen, {one.marked_at:%Y-%m-%d %H:%M} UTC."
+        )
+    if market is None:
+        seen = ArenaMarket.objects.filter(exchange=chosen.exchange, symbol=one.symbol)
+        at = seen.values_list("observed_at", flat=True).first()
+        age = f"is {max(timedelta(0), now - at).total_seconds():.0f} s old" if at else "is not known"
+        sentence = f"The price of {one.symbol} {age}; nothing is closed at it. Try again shortly."
+        raise Conflict(sentence, code="stale_price")
+    return exit_at_market(one, market, chosen, cause=Cause.OPERATOR, note=note)
+
+
+def _is_gone(one: HeldOnPaper, chosen: ArenaSettings, *, now: datetime) -> bool:
+    """Whether the arena's exchange, whose markets were read, has this one no more, and nobody saw a price for an hour."""
+    known = ArenaMarket.objects.filter(exchange=chosen.exchange, rules_at__isnull=False)
+    is_listed = known.filter(symbol=one.symbol, is_traded=True).exists()
+    return not is_listed and known.exists() and one.marked_at is not None and one.marked_at < now - GONE_AFTER
 
 
 def _find(bot_id: UUID, position: str) -> HeldOnPaper:

@@ -14,7 +14,16 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from alerts.models import Incident
-from arena.models import ArenaEvent, ArenaSettings, ArenaTurn, Halt, LlmProvider, Participant, PromptVersion
+from arena.models import (
+    ArenaEvent,
+    ArenaMarket,
+    ArenaSettings,
+    ArenaTurn,
+    Halt,
+    LlmProvider,
+    Participant,
+    PromptVersion,
+)
 from arena.rules.statuses import HaltKind, HaltScope
 from arena.services.claim_turns import claim_turns
 from arena.services.halts import halt, halt_by_rule, lift_halt, standing_halts
@@ -470,3 +479,34 @@ def test_a_switch_of_an_operators_stands_over_what_a_client_or_a_rule_pulled(sta
     reset_participant(scope=acme, bot_id=bot_id, now=stage.now)
     assert Halt.objects.get(lifted_at=None).id == second, "a reset lifts what a rule pulled, and no switch"
     assert Incident.objects.get().resolved_at is not None
+
+
+@pytest.mark.parametrize("how", ["delisted", "another exchange"])
+def test_what_no_exchange_lists_any_more_is_closed_by_hand_at_the_last_price_seen(
+    stage: Stage, acme: Scope, how: str
+) -> None:
+    bot_id = stage.add_bot()
+    stage.price("BTC/USDT", "51000")
+    stage.refresh()
+    position = play(stage, bot_id)
+    stage.refresh()
+    old = ArenaMarket.objects.filter(symbol="BTC/USDT")
+    if how == "delisted":
+        old.update(is_traded=False, observed_at=stage.now - timedelta(hours=2))
+    else:
+        ArenaSettings.objects.update(exchange="kraken")
+    with pytest.raises(Conflict, match="nothing is closed"):  # it was seen a moment ago: the exchange may be away
+        close_position(scope=acme, bot_id=bot_id, position=str(position), now=stage.now)
+    Position.objects.update(marked_at=stage.now - timedelta(hours=2))
+    if how != "delisted":
+        with pytest.raises(Conflict, match="nothing is closed"):  # nothing of the new exchange was read yet
+            reset_participant(scope=acme, bot_id=bot_id, now=stage.now)
+        ArenaMarket.objects.create(exchange="kraken", symbol="ETH/USDT", rules_at=stage.now)
+    done = close_position(scope=acme, bot_id=bot_id, position=str(position), now=stage.now)
+    assert (done.price, Trade.objects.get(id=done.trade_id).cause) == (D(51_000), "operator")
+    assert "last price seen" in Trade.objects.get(id=done.trade_id).note
+    play(stage, bot_id)
+    Position.objects.filter(status="open").update(mark_price=D(50_500), marked_at=stage.now - timedelta(hours=2))
+    reset_participant(scope=acme, bot_id=bot_id, now=stage.now)
+    assert not Position.objects.filter(status="open").exists()
+    ledger_is_right()

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal, localcontext
 
 from arena.rules.decision import validate
-from arena.rules.execution import entry_side, exit_side, fee, fill_price
+from arena.rules.execution import entry_side, exit_side, fee, fill_price, on_grid
 from arena.rules.risk import ONE, affordable_quantity, books_of, exposable_quantity, leverage_limit
 from arena.rules.words import ReplyAction
 from arena.types import Costs, Decision, EntryOrder, Limits, MarketRule, Portfolio
@@ -48,7 +48,7 @@ class Sized:
 
     action: Action
     size: Decimal  # quote, margin, to the cent
-    loss: Decimal  # quote, at the stop with both fees
+    loss: Decimal | None  # quote, at the stop with both fees; None: the stop would be left out
     risk: Decimal  # quote, what was wished
     order: EntryOrder | None
     notes: tuple[str, ...]
@@ -66,10 +66,13 @@ def position_size(wish: SizeWish, money: Money) -> Sized:
     if market is None or market.price is None or books.equity is None:
         raise NoPrice
     risk = wish.risk if wish.risk is not None else WIDE.multiply(books.equity, wish.risk_ratio or Decimal(0))
-    action = Action.LONG if wish.stop_loss < market.price else Action.SHORT
-    leverage = min(max(wish.leverage.to_integral_value(ROUND_FLOOR), ONE), leverage_limit(money.limits, market))
-    fill = _fill(action, market.price, market, money.costs)
-    loss_each = _loss_each(action, wish.stop_loss, fill, market, money.costs)
+    stop_loss = on_grid(wish.stop_loss, market.price_tick, up=False)
+    action = Action.LONG if stop_loss < market.price else Action.SHORT
+    leverage = _leverage(wish, money, market)
+    fill = fill_price(
+        side=entry_side(action), price=market.price, slippage_ratio=money.costs.slippage_ratio, tick=market.price_tick
+    )
+    loss_each = _loss_each(action, stop_loss, fill, market, money.costs)
     with localcontext(WIDE):
         most = min(
             max(risk, Decimal(0)) / loss_each,
@@ -78,8 +81,16 @@ def position_size(wish: SizeWish, money: Money) -> Sized:
         )
         size = (most * fill / leverage).quantize(_CENT, rounding=ROUND_FLOOR, context=WIDE)
     order, notes = _checked(wish, action, size, leverage, money)
-    loss = amount(WIDE.multiply(order.quantity, loss_each)) if order else Decimal(0)
+    loss = amount(WIDE.multiply(order.quantity, loss_each)) if order and order.stop_loss is not None else None
     return Sized(action, size if order else Decimal(0), loss, risk, order, notes)
+
+
+def _leverage(wish: SizeWish, money: Money, market: MarketRule) -> Decimal:
+    """Of what is added to, the position's; else what was wished, as far as it is allowed."""
+    held = [one.leverage for one in money.portfolio.positions if one.symbol == wish.symbol]
+    if held and money.limits.allows_adding:
+        return held[0]
+    return min(max(wish.leverage.to_integral_value(ROUND_FLOOR), ONE), leverage_limit(money.limits, market))
 
 
 def _loss_each(action: Action, stop_loss: Decimal, fill: Decimal, market: MarketRule, costs: Costs) -> Decimal:
@@ -91,10 +102,6 @@ def _loss_each(action: Action, stop_loss: Decimal, fill: Decimal, market: Market
         gone = fill - left if action == Action.LONG else left - fill
         fees = fee(notional=fill, fee_ratio=costs.fee_ratio) + fee(notional=left, fee_ratio=costs.fee_ratio)
         return max(gone + fees, market.price_tick or Decimal(0), fill * Decimal("1e-9"))
-
-
-def _fill(action: Action, price: Decimal, market: MarketRule, costs: Costs) -> Decimal:
-    return fill_price(side=entry_side(action), price=price, slippage_ratio=costs.slippage_ratio, tick=market.price_tick)
 
 
 def _checked(

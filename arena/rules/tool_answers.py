@@ -16,7 +16,7 @@ from arena.rules.position_size import Money, NoPrice, SizeWish, position_size
 from arena.rules.statuses import BarSpan
 from arena.rules.tool_arguments import Arguments, Unanswerable
 
-MOST_CANDLES = 50
+MOST_CANDLES = 40
 MOST_OBSERVED = 300
 MOST_RECORDS = 20
 VALUES_SHOWN = 5
@@ -186,7 +186,7 @@ class SizeAsk:
                 "entry price": _plain(order.expected_price),
                 "fee of opening": _money(order.expected_fee),
                 "liquidation": liquidation,
-                "loss at the stop, with fees": _money(sized.loss),
+                "loss at the stop, with fees": "unknown" if sized.loss is None else _money(sized.loss),
                 "wished risk": _money(sized.risk),
             }
         return told | ({"notes": list(sized.notes)} if sized.notes else {})
@@ -232,7 +232,7 @@ def _run(known: Known, symbol: str, span: BarSpan, *, needs: int) -> Sequence[Ba
     if not run:
         raise Unanswerable(f"The newest bar of {span} of {symbol} is old: it began at {_moment(bars[-1].start_at)}.")
     if len(run) < needs:
-        raise Unanswerable(f"{needs} bars of {span} are needed; {_only(len(run), span)}")
+        raise Unanswerable(f"{needs} bars of {span} are needed. {_only(len(run), span)}")
     return run
 
 

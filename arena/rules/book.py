@@ -12,6 +12,7 @@ from arena.rules import execution
 from arena.rules.execution import Guards, due_exit, entry_side, exit_side, funding
 from arena.types_shadow import Played
 from ledger.rules import pnl
+from ledger.rules.metrics import max_drawdown
 from ledger.rules.pnl import WIDE, Execution, Position
 from ledger.rules.words import Cause
 
@@ -120,15 +121,3 @@ class Book:
     def _count(self, fee: Decimal) -> None:
         self.trades += 1
         self.fees = WIDE.add(self.fees, fee)
-
-
-def max_drawdown(values: list[Decimal]) -> Decimal | None:
-    """The deepest fall below the highest value before it, as a ratio of that; None without values."""
-    if not values:
-        return None
-    peak, deepest = values[0], ZERO
-    for value in values:
-        peak = max(peak, value)
-        if peak > 0:
-            deepest = max(deepest, (peak - value) / peak)
-    return deepest

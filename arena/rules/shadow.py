@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from arena.rules.prompt import render
+from arena.rules.prompt import data_block, render
+from arena.rules.steps import step_words
 from arena.rules.words import ALL_SYMBOLS, ReplyAction
 from arena.types import Decision
+from arena.types_models import Step
 from arena.types_shadow import OtherRules
 
 TOLD_OF_TOOLS = "\nYou may look at figures before you decide: "
@@ -37,9 +39,19 @@ def with_prompt(told: str, prompt: str) -> str | None:
 
 
 def without_tools(system: str) -> str:
-    """The fixed instructions of a turn that thought in several steps, without what they tell of tools: a replay asks once,
-    as what tools find now is not what they found then."""
+    """The fixed instructions of a turn that thought in several steps, without what they tell of tools: a replay asks once."""
     return system.partition(TOLD_OF_TOOLS)[0]
+
+
+def looked_up(steps: Sequence[Step]) -> str:
+    """What the bot looked up before it decided, behind its briefing: what tools would find now is not what they found then.
+    What its model said meanwhile is left out. Empty without steps."""
+    found = [[one.name, one.arguments, one.result] for step in steps for one in step_words(step).lookups]
+    return (
+        f"\n\n{data_block('Looked up in this turn: what, with which figures, and the answer', 'looked_up', found)}"
+        if found
+        else ""
+    )
 
 
 def agrees(mine: Iterable[Mapping[str, Any]], real: Iterable[Mapping[str, Any]], *, held: Collection[str]) -> bool:

@@ -102,7 +102,7 @@ class _Replay:
         begin, end = turns[0].shown_at, turns[-1].decided_at
         found = [
             _Event(bar.end_at, 0, partial(self._pass, bar))
-            for bar in self.record.bars if bar.start_at >= begin and bar.end_at <= end
+            for bar in self.record.bars if begin < bar.end_at <= end
         ]  # fmt: skip
         found += [_Event(at, 1, partial(self._pay, at)) for at in funding_moments(since=begin, until=end)]
         for fill in self.record.fills:

@@ -6,7 +6,7 @@ version, stop or person closed it: who opened it chose the market, the size and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -134,9 +134,10 @@ def prompt_figures(*, scope: Scope, bot_id: UUID) -> list[PromptFigures]:
     end = None if now is None or now[1] else now[0]
     found = []
     for row in rows:
-        one = PromptFigures(*row, end_equity=end)
-        found.append(one if one.turns else PromptFigures(*row))
-        end = one.start_equity if one.turns else end
+        one = PromptFigures(*row)
+        if one.turns:
+            one, end = replace(one, end_equity=end), one.start_equity
+        found.append(one)
     return found
 
 

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from arena.models import ArenaTurn, LlmCall, ShadowRun, ShadowTurn
 from arena.rules.reply import read_reply
-from arena.rules.shadow import agrees, with_prompt, without_tools
+from arena.rules.shadow import agrees, looked_up, with_prompt, without_tools
 from arena.rules.statuses import CallPurpose, CallStatus, ProviderKind, ShadowKind, ShadowStatus
 from arena.services.claim_turns import SCOPE
 from arena.services.execute_turn import decision_json
@@ -177,10 +177,11 @@ def _open(lease: _Lease, *, now: datetime) -> _Question | None:
 
 def _asked(lease: _Lease, run: ShadowRun, turn_id: UUID, *, now: datetime) -> _Question | None:
     """None: what the turn was told holds no briefing, so no other prompt can stand in its place."""
-    first = LlmCall.objects.filter(turn_id=turn_id, purpose=CallPurpose.TURN).order_by("step")[0]
-    told = stored_request(first.pk)
+    newest = LlmCall.objects.filter(turn_id=turn_id, purpose=CallPurpose.TURN).order_by("-step")[0]
+    told = stored_request(newest.pk)
     prompt = run.prompt_text or (run.prompt.text if run.prompt else "")
     user = with_prompt(told.user, prompt) if prompt else told.user
+    user = None if user is None else user + looked_up(told.steps)
     row = ShadowTurn(run=run, turn_id=turn_id, bot_id=run.bot_id, client_id=run.client_id, created_at=now)
     if user is None or run.provider is None:
         row.notes_json, row.finished_at = ["What this turn was told holds no briefing; nothing was asked."], now

@@ -136,7 +136,7 @@ def _guards(briefing: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
 def _bars(symbols: Collection[str], begin: datetime, end: datetime) -> tuple[Bar, ...]:
     rows = PriceBar.objects.filter(
         market__exchange=arena_settings().exchange, market__symbol__in=symbols, span=BarSpan.FIVE_MINUTES,
-        start_at__gte=begin, start_at__lte=end - BAR,
+        start_at__gt=begin - BAR, start_at__lte=end - BAR,
     )  # fmt: skip
     figures = rows.order_by("start_at", "id").values_list("market__symbol", "start_at", "open", "high", "low", "close")
     return tuple(Bar(symbol, at, at + BAR, *prices) for symbol, at, *prices in figures)

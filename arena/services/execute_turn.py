@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
 
-from arena.models import ArenaTurn, Participant
+from arena.models import Participant
 from arena.rules.decision import validate
 from arena.rules.execution import fee, fill_price, liquidation_price
 from arena.rules.figures import amount_text, leverage_text, price_text
@@ -23,7 +23,8 @@ from arena.services.stand import Stand, stand_of
 from arena.types import CloseOrder, Decision, EntryOrder, Reply, Validated
 from arena.types_models import ModelAnswer
 from exchanges.types import Side
-from ground.sql import fetch_hot
+from ground.hot_rows import hot_rows
+from ground.sql import fetch_hot, run_hot
 from ledger.rules.words import Action, Cause
 from ledger.services.record_paper import (
     NewDecision,
@@ -38,6 +39,15 @@ from ledger.services.record_paper import (
 GOOD_FOR = timedelta(minutes=5)  # an answer that is acted upon later than that after its question is too old
 
 _LOCK_TURN = "SELECT status FROM arena_turns WHERE id = %s AND lease_token = %s FOR UPDATE"
+_END = """
+    UPDATE arena_turns SET status = %(status)s, decision_id = %(decision)s, message = %(message)s, finished_at = %(now)s,
+           lease_until = NULL
+     WHERE id = %(id)s
+"""
+_COUNT = """
+    UPDATE arena_participants SET unreadable_in_row = %s, refused_in_row = %s, peak_equity = %s, peak_capital = %s
+     WHERE bot_id = %s
+"""
 _IS_HALTED = f"SELECT {HELD_BACK} FROM arena_participants p WHERE p.bot_id = %s FOR UPDATE OF p"  # noqa: S608
 
 
@@ -69,7 +79,7 @@ def execute_turn(turn: TakenTurn, answer: ModelAnswer, *, prompt_sent: str, now:
         if row is None or row[0] != TurnStatus.ANSWERED:
             return Outcome.LEASE_LOST
         is_halted = bool((fetch_hot(_IS_HALTED, [turn.bot_id]) or (True,))[0])
-        participant = Participant.objects.get(pk=turn.bot_id)
+        [participant] = hot_rows(Participant, "WHERE t.bot_id = %s", [turn.bot_id])
         accounts = lock_accounts([turn.bot_id])
         stand = stand_of(participant, accounts[turn.bot_id], held_on_paper([turn.bot_id]), now=now)
         read = _read(answer, stand)
@@ -183,10 +193,8 @@ def _end(
     turn: TakenTurn, participant: Participant, outcome: Outcome, stand: Stand, *, decision_id: UUID | None, message: str,
     now: datetime,
 ) -> None:  # fmt: skip
-    ArenaTurn.objects.filter(pk=turn.id).update(
-        status=TurnStatus.FAILED if outcome in (Outcome.FAILED, Outcome.UNREADABLE) else TurnStatus.DONE,
-        decision_id=decision_id, message=message[:500], finished_at=now, lease_until=None,
-    )  # fmt: skip
+    status = TurnStatus.FAILED if outcome in (Outcome.FAILED, Outcome.UNREADABLE) else TurnStatus.DONE
+    run_hot(_END, {"id": turn.id, "status": str(status), "decision": decision_id, "message": message[:500], "now": now})
     if outcome is Outcome.UNREADABLE:
         participant.unreadable_in_row += 1
     elif outcome is not Outcome.FAILED:
@@ -195,7 +203,8 @@ def _end(
     if equity is not None:
         given, peak = stand.portfolio.starting_balance, stand.portfolio.peak_equity
         participant.peak_equity, participant.peak_capital = max(given if peak is None else peak, equity), given
-    participant.save(update_fields=["unreadable_in_row", "refused_in_row", "peak_equity", "peak_capital"])
+    counts = [participant.unreadable_in_row, participant.refused_in_row]
+    run_hot(_COUNT, [*counts, participant.peak_equity, participant.peak_capital, participant.pk])
     halt_by_rule(participant, stand.settings, equity=equity, now=now)
 
 

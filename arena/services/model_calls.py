@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from arena.gateways.usage import counted
-from arena.models import LlmCall, LlmProvider, LlmText
+from arena.models import LlmCall, LlmProvider
 from arena.rules import budget
 from arena.rules.statuses import CallPurpose, CallStatus, ProviderKind
 from arena.rules.tokens import estimate_messages
@@ -25,8 +25,9 @@ from arena.services.providers import ProviderUnusable, check_may_use, open_provi
 from arena.services.spend import reserve_spend, settle_spend
 from arena.types_models import Heard, ModelAnswer, ModelRequest, ProviderAccess, Step, Tool, ToolResult
 from ground.errors import NotFound, Unavailable
+from ground.hot_rows import hot_rows
 from ground.scope import Scope
-from ground.sql import fetch_all, run
+from ground.sql import fetch_all, fetch_all_hot, run_hot
 
 MOST_ABANDONED = 200
 TOOLS_ROLE = "tools"
@@ -44,6 +45,14 @@ _CLOSE = """
            output_tokens = %(output_tokens)s, error = coalesce(nullif(%(error)s, ''), error)
      WHERE id = %(id)s AND status = 'reserved'
 """
+# In one order by everybody: two calls of a client may store the same texts at once.
+_STORE_TEXTS = """
+    INSERT INTO llm_texts (id, client_id, sha256, text)
+    SELECT gen_random_uuid(), %(client)s, x.sha256, x.text
+      FROM unnest(%(digests)s::text[], %(texts)s::text[]) AS x(sha256, text) ORDER BY x.sha256
+    ON CONFLICT DO NOTHING
+"""
+_TEXTS = "SELECT sha256, text FROM llm_texts WHERE client_id = %(client)s AND sha256 = ANY(%(wanted)s::text[])"
 _ABANDONED = """
     SELECT id FROM llm_calls
      WHERE status = 'reserved' AND asked_at < %(before)s ORDER BY asked_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
@@ -121,7 +130,7 @@ def keep_reply(call_id: UUID, heard: Heard, *, now: datetime) -> bool:
         "error": heard.error.message[:500] if heard.error else "",
         "now": now,
     }
-    if run(_STORE, values) != 1:
+    if run_hot(_STORE, values) != 1:
         return False
     if not heard.may_have_cost:
         _close(_locked(call_id), has_reply=heard.reply is not None, may_have_cost=False, told=_UNTOLD, error="")
@@ -131,9 +140,12 @@ def keep_reply(call_id: UUID, heard: Heard, *, now: datetime) -> bool:
 def close_call(call_id: UUID, answer: ModelAnswer, *, now: datetime) -> Decimal:
     """Book what it cost in place of what was set aside, once, however often this is called. Returns what is booked."""
     heard = answer.heard
-    keep_reply(call_id, heard, now=now)
+    call = _locked(call_id)
+    if call.answered_at is None:
+        keep_reply(call_id, heard, now=now)
+        call = _locked(call_id)
     return _close(
-        _locked(call_id),
+        call,
         has_reply=heard.reply is not None,
         may_have_cost=heard.may_have_cost,
         told=(answer.model, answer.input_tokens, answer.output_tokens),
@@ -203,12 +215,19 @@ def ask_model(
     return call.id, answer
 
 
-def stored_request(call_id: UUID) -> ModelRequest:
-    """What was sent: its words, the tools that were offered, and the steps before. Raises NotFound."""
-    call = _locked(call_id, is_locked=False)
-    wanted = {row["text"] for row in call.messages}
-    stored = LlmText.objects.filter(client=call.client, sha256__in=wanted) if call.client_id else LlmText.objects.none()
-    texts = dict(stored.values_list("sha256", "text"))
+def newest_call(turn_id: UUID) -> LlmCall:
+    """The last question of a turn, with its provider. Raises NotFound."""
+    return _with_provider(hot_rows(LlmCall, "WHERE t.turn_id = %s ORDER BY t.step DESC LIMIT 1", [turn_id]))
+
+
+def stored_request(call: LlmCall | UUID) -> ModelRequest:
+    """What was sent: its words, the tools that were offered, and the steps before. ``call``: its row, or which one.
+
+    Raises NotFound.
+    """
+    call = call if isinstance(call, LlmCall) else _locked(call, is_locked=False)
+    wanted = list({row["text"] for row in call.messages}) if call.client_id else []
+    texts = dict(fetch_all_hot(_TEXTS, {"client": call.client_id, "wanted": wanted})) if wanted else {}
     rows = [row | {"text": row["text"] if call.client_id is None else texts[row["text"]]} for row in call.messages]
     said = {role: [row["text"] for row in rows if row["role"] == role] for role in ("system", "user")}
     return ModelRequest(
@@ -220,9 +239,12 @@ def stored_request(call_id: UUID) -> ModelRequest:
     )
 
 
-def stored_heard(call_id: UUID) -> Heard:
-    """What came back, as it was stored: for ``read_answer`` of another worker. Raises NotFound."""
-    call = _locked(call_id, is_locked=False)
+def stored_heard(call: LlmCall | UUID) -> Heard:
+    """What came back, as it was stored: for ``read_answer`` of another worker. ``call``: its row, or which one.
+
+    Raises NotFound.
+    """
+    call = call if isinstance(call, LlmCall) else _locked(call, is_locked=False)
     return Heard(
         reply=call.reply,
         status=call.reply_status,
@@ -243,10 +265,16 @@ def _provider(provider_id: UUID, client_id: UUID | None) -> LlmProvider:
 
 
 def _locked(call_id: UUID, *, is_locked: bool = True) -> LlmCall:
-    rows = LlmCall.objects.select_related("provider").filter(id=call_id)
-    call = (rows.select_for_update(of=("self",)) if is_locked else rows).first()
-    if call is None:
+    return _with_provider(
+        hot_rows(LlmCall, "WHERE t.id = %s FOR UPDATE" if is_locked else "WHERE t.id = %s", [call_id])
+    )
+
+
+def _with_provider(found: list[LlmCall]) -> LlmCall:
+    if not found:
         raise NotFound("There is no such model call.")
+    [call] = found
+    [call.provider] = hot_rows(LlmProvider, "WHERE t.id = %s", [call.provider_id])
     return call
 
 
@@ -265,7 +293,7 @@ def _close(
         may_have_cost=may_have_cost,
     )
     values = {"id": call.id, "status": str(settled.status), "cost": settled.cost, "model": model, "error": error[:500]}
-    run(_CLOSE, values | {"input_tokens": input_tokens, "output_tokens": output_tokens})
+    run_hot(_CLOSE, values | {"input_tokens": input_tokens, "output_tokens": output_tokens})
     if call.client_id is not None:
         settle_spend(
             client_id=call.client_id,
@@ -300,8 +328,7 @@ def _store_texts(client_id: UUID | None, request: ModelRequest) -> list[dict[str
     if client_id is None:
         return clean
     texts = {_digest(row["text"]): row["text"] for row in clean}
-    rows = [LlmText(client_id=client_id, sha256=digest, text=texts[digest]) for digest in sorted(texts)]
-    LlmText.objects.bulk_create(rows, ignore_conflicts=True)
+    run_hot(_STORE_TEXTS, {"client": client_id, "digests": list(texts), "texts": list(texts.values())})
     return [row | {"text": _digest(row["text"])} for row in clean]
 
 

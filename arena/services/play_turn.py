@@ -7,6 +7,7 @@ question, before that is asked. ``LlmCall.step`` counts the questions of a turn,
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from arena.gateways.ask import hear, read_answer
-from arena.models import ArenaTurn, LlmCall, Participant, PromptVersion
+from arena.models import ArenaTurn, LlmCall, Participant
 from arena.rules import prompt, tools
 from arena.rules.statuses import CallPurpose, CallStatus, ProviderKind, TurnStatus
 from arena.rules.steps import steps_text
@@ -26,6 +27,7 @@ from arena.services.model_calls import (
     close_call,
     keep_reply,
     lost_call,
+    newest_call,
     open_call,
     stored_heard,
     stored_request,
@@ -38,20 +40,29 @@ from arena.services.think_on import SHORTEST_QUESTION, ThinksNoFurther, next_req
 from arena.services.want_summary import want_summary_if_due
 from arena.types import Limits
 from arena.types_models import ModelAnswer, ModelRequest, ProviderAccess
-from ground.sql import fetch_one, run
+from ground.hot_rows import hot_rows
+from ground.sql import fetch_all_hot, fetch_hot, run_hot
 from ledger.services.record_paper import held_on_paper, lock_accounts
 
 MOST_ATTEMPTS = 3
+MOST_OUTPUT = 4096  # tokens, of a bot without a provider
 SPARE = timedelta(seconds=30)  # of a lease, beyond the time that a question may take
 
 _MOVE = """
-    UPDATE arena_turns SET status = %(after)s, message = %(message)s,
-           asked_at = CASE WHEN %(after)s = 'asked' THEN %(now)s ELSE asked_at END,
-           answered_at = CASE WHEN %(after)s = 'answered' THEN %(now)s ELSE answered_at END,
-           finished_at = CASE WHEN %(after)s IN ('failed', 'skipped') THEN %(now)s ELSE finished_at END,
-           lease_until = CASE WHEN %(after)s IN ('failed', 'skipped') THEN NULL ELSE coalesce(%(until)s, lease_until) END
+    UPDATE arena_turns SET status = %(after)s::text, message = %(message)s,
+           asked_at = CASE WHEN %(after)s::text = 'asked' THEN %(now)s ELSE asked_at END,
+           answered_at = CASE WHEN %(after)s::text = 'answered' THEN %(now)s ELSE answered_at END,
+           finished_at = CASE WHEN %(after)s::text IN ('failed', 'skipped') THEN %(now)s ELSE finished_at END,
+           lease_until = CASE WHEN %(after)s::text NOT IN ('failed', 'skipped')
+                              THEN coalesce(%(until)s::timestamptz, lease_until) END
      WHERE id = %(id)s AND status = %(before)s AND lease_token = %(token)s
 """
+_BRIEFED = """
+    UPDATE arena_turns SET prices_at = %(prices_at)s, briefing = %(briefing)s WHERE id = %(id)s AND lease_token = %(token)s
+"""
+_WHOM = (
+    "UPDATE arena_turns SET provider_id = %(provider)s, model = %(model)s, lease_until = %(until)s WHERE id = %(id)s"
+)
 _HALTED = f"SELECT 1 FROM arena_participants p WHERE p.bot_id = %s AND {HELD_BACK}"  # noqa: S608 - constants
 
 
@@ -63,8 +74,7 @@ def play_turn(turn_id: UUID, *, now: datetime | None = None) -> TurnStatus | Non
     """Play a turn as far as it goes, and say where it stands; None: it is not ours to play. Safe twice and at once."""
     now = now or timezone.now()
     with SCOPE.transaction():
-        lasts = _lasts()
-    turn = take_turn(turn_id, lasts=lasts, now=now)
+        turn = take_turn(turn_id, lasts=_lasts(), now=now)
     if turn is None:
         return None
     try:
@@ -82,7 +92,7 @@ def play_turn(turn_id: UUID, *, now: datetime | None = None) -> TurnStatus | Non
 def _begin(turn: TakenTurn, *, now: datetime) -> bool:
     """Brief the bot and ask its model; False: nobody is asked, and the turn says why."""
     with SCOPE.transaction(reason="a turn"):
-        participant = Participant.objects.select_related("provider").get(pk=turn.bot_id)
+        [participant] = hot_rows(Participant, "WHERE t.bot_id = %s", [turn.bot_id])
         account = lock_accounts([turn.bot_id]).get(turn.bot_id)
         if account is None or (why_not := _why_not(turn)):
             return _skip(turn, "It has no account with paper money." if account is None else why_not, now=now)
@@ -90,8 +100,8 @@ def _begin(turn: TakenTurn, *, now: datetime) -> bool:
         if not stand.prices or any(one.symbol not in stand.prices for one in stand.held.values()):
             return _skip(turn, "Prices are older than the arena allows; nothing was asked.", now=now)
         request = _request(turn, participant, stand, now=now)
-        own = ArenaTurn.objects.filter(pk=turn.id, lease_token=turn.token)
-        own.update(prices_at=stand.prices_at, briefing=briefing_json(stand))
+        shown = {"prices_at": stand.prices_at, "briefing": json.dumps(briefing_json(stand))}
+        run_hot(_BRIEFED, {"id": turn.id, "token": turn.token} | shown)
     ends_at = timezone.now() + timedelta(seconds=stand.settings.turn_timeout_s)
     refusal = _ask(turn, _choices(participant), request, before=TurnStatus.CLAIMED, step=1, ends_at=ends_at)
     if not refusal:
@@ -125,9 +135,8 @@ def _ask(
                 )  # fmt: skip
                 left = max(ends_at - now, SHORTEST_QUESTION)
                 lasts = min(timedelta(seconds=call.timeout_s), left)
-                ArenaTurn.objects.filter(pk=turn.id).update(
-                    provider_id=provider_id, model=call.access.model, lease_until=now + min(lasts + SPARE, left)
-                )
+                asked = {"provider": provider_id, "model": call.access.model, "until": now + min(lasts + SPARE, left)}
+                run_hot(_WHOM, {"id": turn.id} | asked)
         except (BudgetSpent, ProviderUnusable) as error:
             refusal = error.message
         else:
@@ -138,11 +147,14 @@ def _ask(
 
 def _why_not(turn: TakenTurn) -> str:
     """Whether it was paused, halted or stopped since it was claimed."""
-    return "It was paused, halted or stopped." if fetch_one(_HALTED, [turn.bot_id]) else ""
+    return "It was paused, halted or stopped." if fetch_hot(_HALTED, [turn.bot_id]) else ""
 
 
 def _request(turn: TakenTurn, participant: Participant, stand: Stand, *, now: datetime) -> ModelRequest:
-    text = PromptVersion.objects.values_list("text", flat=True).get(bot_id=turn.bot_id, pk=str(turn.prompt_id))
+    [(text,)] = fetch_all_hot(
+        "SELECT text FROM arena_prompts WHERE bot_id = %s AND id = %s", [turn.bot_id, turn.prompt_id]
+    )
+    most_output = fetch_hot("SELECT max_output_tokens FROM llm_providers WHERE id = %s", [participant.provider_id])
     summary, since = summary_in_force(turn.bot_id)
     decisions = newest_decisions(turn.bot_id, since=since, most=stand.settings.summary_keep)
     briefing = prompt.briefing(
@@ -155,7 +167,7 @@ def _request(turn: TakenTurn, participant: Participant, stand: Stand, *, now: da
     request = ModelRequest(
         system=prompt.instructions(stand.limits, stand.costs) + about_tools,
         user=f"{prompt.render(text, values)}\n\n{briefing}",
-        max_output_tokens=participant.provider.max_output_tokens if participant.provider else 4096,
+        max_output_tokens=most_output[0] if most_output else MOST_OUTPUT,
     )
     return offered(request, most_steps=most_steps)
 
@@ -207,8 +219,8 @@ def _finish(turn: TakenTurn) -> TurnStatus | None:
     """Read the stored words and carry out what they ask for, once the bot needs no more steps for it."""
     while True:
         with SCOPE.transaction():
-            call = LlmCall.objects.select_related("provider").filter(turn_id=turn.id).order_by("-step")[0]
-            request, heard = stored_request(call.pk), stored_heard(call.pk)
+            call = newest_call(turn.id)
+            request, heard = stored_request(call), stored_heard(call)
         answer = read_answer(_access(call), request, heard)
         with SCOPE.transaction(reason="a model's answer"):
             close_call(call.pk, answer, now=timezone.now())
@@ -222,7 +234,7 @@ def _finish(turn: TakenTurn) -> TurnStatus | None:
     if outcome is Outcome.LEASE_LOST:
         return None
     want_summary_if_due(turn.bot_id, timezone.now())
-    return _status(turn)
+    return TurnStatus.FAILED if outcome in (Outcome.FAILED, Outcome.UNREADABLE) else TurnStatus.DONE
 
 
 def _fall_back(turn: TakenTurn, call: LlmCall, request: ModelRequest) -> bool:
@@ -307,7 +319,7 @@ def _move(
 ) -> None:  # fmt: skip
     params = {"id": turn.id, "before": str(before), "after": str(after), "token": turn.token, "now": now,
               "message": message[:500], "until": until}  # fmt: skip
-    if not run(_MOVE, params):
+    if not run_hot(_MOVE, params):
         raise LeaseLost
 
 

@@ -20,6 +20,7 @@ from clients.models import Client
 from clients.rules.identifiers import key_hint
 from ground.encrypted import Undecryptable
 from ground.errors import Conflict, InvalidInput, NotFound
+from ground.hot_rows import hot_rows
 from ground.scope import Scope
 
 CHANGEABLE = (
@@ -29,6 +30,10 @@ CHANGEABLE = (
 _NUMBERS = {"timeout_s": (1, 600), "max_attempts": (1, 10), "max_output_tokens": (16, 1_000_000)}
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}\Z")
 _KEY = re.compile(r"[\x21-\x7e]{1,500}\Z")
+
+_USABLE = """
+    WHERE t.id = %(id)s AND t.retired_at IS NULL AND (t.client_id = %(client)s OR (t.client_id IS NULL AND t.is_shared))
+"""
 
 
 class ProviderUnusable(Conflict):
@@ -117,7 +122,7 @@ def check_may_use(*, provider_id: UUID, client_id: UUID) -> LlmProvider:
 
     Raises ProviderUnusable with a sentence; one of another client's is, as far as anybody is told, not there.
     """
-    provider = LlmProvider.objects.filter(_usable_by(client_id), id=provider_id, retired_at=None).first()
+    provider = next(iter(hot_rows(LlmProvider, _USABLE, {"id": provider_id, "client": client_id})), None)
     if provider is None:
         raise ProviderUnusable("There is no such model provider, or not for this client any more: choose another.")
     if not provider.is_enabled:

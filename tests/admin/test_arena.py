@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth.models import Permission, User
 from django.db import connections
 from django.test import Client as HttpClient
 from django.test.utils import CaptureQueriesContext
@@ -252,6 +253,40 @@ def test_the_kill_switch_holds_everybody_until_it_is_lifted(desk: HttpClient, st
     )
 
 
+def test_who_may_only_look_changes_nothing_and_nothing_happens_on_get(
+    desk: HttpClient, stage: Stage, bot_id: UUID
+) -> None:
+    victor = User.objects.create_user("victor", password="correct horse battery", is_staff=True)
+    victor.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    visitor = HttpClient()
+    visitor.force_login(victor, backend="django.contrib.auth.backends.ModelBackend")
+    own = Halt.objects.create(scope="bot", bot_id=bot_id, client_id=stage.cast.acme, reason="test", halted_by="tests")
+    buttons = ("start", "stop", "force", "pause", "go_on", "halt_it", "lift_it", "clone", "reset", "clear_learning",
+               "positions", "prompt")  # fmt: skip
+    pages = [_page(Participant, bot_id, button) for button in buttons]
+    pages += [_page(Halt, own.pk, "lift"), reverse("admin:arena_halt_pull"), _page(ArenaSettings, 1),
+              _page(LlmProvider, LlmProvider.objects.get().pk, "test"), f"{_list(Participant)}add/"]  # fmt: skip
+    form = YES | {"position": str(Position.objects.get().id), "text": "Another prompt, mine.", "scope": "all",
+                  "reason": "mine", "name": "mine"}  # fmt: skip
+    before = _all_of_it()
+    for page in pages:
+        assert visitor.post(page, form).status_code in (302, 403), page
+        assert visitor.get(page).status_code in (200, 302, 403), page
+        assert desk.get(page).status_code in (200, 302, 405), page
+    marked = {"action": "pause_selected", "_selected_action": [str(bot_id)], "confirmed": "yes"}
+    visitor.post(_list(Participant), marked)
+    assert _all_of_it() == before
+
+
+def _all_of_it() -> list[object]:
+    models = (Participant, Halt, ArenaSettings, PromptVersion, HistorySummary, Position)
+    providers = LlmProvider.objects.values("id", "name", "tested_at", "retired_at")
+    bots = Bot.objects.order_by("id").values("id", "desired_status", "name")
+    return [
+        list(rows) for rows in (*(model._default_manager.order_by("pk").values() for model in models), providers, bots)
+    ]
+
+
 def test_what_workers_wrote_cannot_be_changed_and_settings_can(desk: HttpClient, stage: Stage, bot_id: UUID) -> None:
     for model in FACTS:
         row = model._default_manager.first()
@@ -268,6 +303,16 @@ def test_what_workers_wrote_cannot_be_changed_and_settings_can(desk: HttpClient,
     assert ArenaSettings.objects.get().turn_interval_s == 60
     wrong = _body(desk, _page(ArenaSettings, 1), values | {"stale_after_s": "5"})  # prices are read every 10
     assert "every price would be stale" in wrong and ArenaSettings.objects.get().stale_after_s == 60
+    for name, value, told in (
+        ("exchange", "no such", "No exchange of this name is known"), ("exchange", "bitmart", "closed in 2026"),
+        ("symbols", '"BTC/USDT"', "A list of pairs"), ("symbols", '["nonsense!"]', "nonsense!"), ("symbols", "[7]", "7"),
+        ("symbols", '["BTC/EUR"]', "USDT"),
+    ):  # fmt: skip
+        assert told in _body(desk, _page(ArenaSettings, 1), values | {name: value}), value
+    kept = ArenaSettings.objects.get()
+    assert (kept.exchange, kept.symbols) == ("binance", ["BTC/USDT"]), (
+        "with these nobody's prices would ever be read again"
+    )
     budget = {"daily_budget": "9", "monthly_budget": "3"}
     refused = desk.post(_page(ClientBudget, stage.cast.acme), budget)
     assert "not below" in str(refused.context["adminform"].form.errors)

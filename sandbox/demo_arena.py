@@ -1,4 +1,4 @@
-"""The demo's arena: three bots that the sandbox's models steer, made by the command that an operator would use."""
+"""The demo's arena: four bots that the sandbox's models steer, made by the command that an operator would use."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ BOTS = (
     ("client_northwind", "Contrarian", "gemini-sandbox", "You buy what everybody sells, with small stakes and near stops. "
      f"{_DATA}\n{{{{marketData}}}}"),
 )  # fmt: skip
+# It looks at figures with tools before it decides; the model is one of the first provider's.
+ADVANCED = ("desk", "Analyst", "gpt-sandbox", "You look at the figures before you do anything, and risk one percent at a time. "
+            f"{_DATA}\n{{{{marketData}}}}")  # fmt: skip
 _KINDS = {"gpt-sandbox": "openai", "claude-sandbox": "anthropic", "gemini-sandbox": "google"}
 
 
@@ -38,8 +41,9 @@ def fill_arena(accounts: set[str], control: Callable[[str, dict[str, Any]], None
         ],
         "participants": [
             {"account": account, "name": name, "prompt": prompt, "provider": f"{_KINDS[model]} (sandbox)",
-             "turn_interval_s": _TURN_S, "start": True}
-            for account, name, model, prompt in BOTS if account in accounts
+             "turn_interval_s": _TURN_S, "start": True,
+             **({"is_advanced": True, "model": "sandbox-analyst"} if name == ADVANCED[1] else {})}
+            for account, name, model, prompt in (*BOTS, ADVANCED) if account in accounts
         ],
         # Anybody may watch, and curves have points after minutes. What an operator changes later stays.
         "settings": {"is_public": True, "snapshot_minutes": 1},

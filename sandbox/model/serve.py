@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import orjson
 
 from sandbox.http import Call, Reply, Routes, answer
-from sandbox.model import anthropic, google, openai, trader
+from sandbox.model import analyst, anthropic, google, openai, trader
 from sandbox.model.models import APIS
 from sandbox.model.words import Asked, Refused, Said
 
@@ -120,6 +120,8 @@ def _decided(world: World, asked: Asked, struck: list[str]) -> Said:
         )
     named = asked.model.removeprefix("sandbox-")
     style = named if named in trader.STYLES else world.models.style
+    if style == "analyst" and analyst.can_look(asked):
+        return analyst.decide(asked, seed=world.models.seed)
     said = trader.decide(
         asked, seed=world.models.seed, style=next((one for one in struck if one in trader.STYLES), style)
     )

@@ -21,7 +21,7 @@ _HEADING = re.compile(r"^\s*(#+\s*\S.*|\*\*[^*]+\*\*:?|[A-Z][^:.!?]{1,60}:|[A-Z]
 _BLOCK = re.compile(r'<data name="(\w+)">\n(.*?)\n</data>', re.DOTALL)
 _DECISION_ID = re.compile(r'"id": "([0-9a-f-]{6,36})"')
 
-STYLES = ("plain", "fenced", "chatty", "truncated", "object", "mixed")
+STYLES = ("plain", "fenced", "chatty", "truncated", "object", "mixed", "analyst")
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,7 @@ class Quote:
 
 def decide(asked: Asked, *, seed: int, style: str) -> Said:
     """The answer to this prompt; tools first, where there are any, at most in three rounds."""
-    prompt = "\n".join(f"{role}: {text}" for role, text in asked.turns)
-    digest = hashlib.sha256(f"{seed}|{asked.seed}|{asked.model}|{prompt}".encode()).digest()
-    rng = random.Random(digest)
+    rng = chance_of(asked, seed=seed)
     read = asked.said_by("system", "user")
     quotes, held = quotes_in(read), held_in(read)
     if asked.tools and asked.tool_rounds < MOST_ROUNDS and rng.random() < (1.0 if asked.tool_rounds == 0 else 0.35):
@@ -45,6 +43,12 @@ def decide(asked: Asked, *, seed: int, style: str) -> Said:
     if '"claims"' in asked.said_by("system"):
         return Said(_summary(read, rng))
     return Said(_styled(decisions(quotes, held, rng), style, rng))
+
+
+def chance_of(asked: Asked, *, seed: int) -> random.Random:
+    """The same for the same prompt."""
+    prompt = "\n".join(f"{role}: {text}" for role, text in asked.turns)
+    return random.Random(hashlib.sha256(f"{seed}|{asked.seed}|{asked.model}|{prompt}".encode()).digest())
 
 
 def quotes_in(text: str) -> list[Quote]:

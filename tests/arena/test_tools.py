@@ -24,7 +24,7 @@ from arena.models import (
     PriceBar,
 )
 from arena.rules.bars import LENGTHS, start_of
-from arena.rules.statuses import BarSpan
+from arena.rules.statuses import BarSpan, ProviderKind
 from arena.rules.tools import MOST_CALLS, MOST_RESULT, TOOLS
 from arena.services import play_turn as playing
 from arena.services.claim_turns import claim_turns
@@ -33,6 +33,7 @@ from arena.services.play_turn import play_turn
 from arena.types_models import ModelRequest
 from ledger.models import BotDecision, Position, Trade
 from tests.arena.stage import Stage
+from tests.arena.test_gateways import broken_rules
 
 PLACES = {
     "openai": ("openai/v1", "gpt-sandbox"),
@@ -124,7 +125,8 @@ def test_figures_are_looked_up_step_by_step_and_all_of_it_is_on_record(stage: St
     for part in ("Step 1: First the figures.", 'indicator {"symbol":', "92.86", "Step 2", "position_size"):
         assert part in decision.prompt_sent
     sent = [one["request"] for one in stage.sandbox.model_calls()]
-    assert all(request.get("tools") for request in sent[:2])
+    assert all(request.get("tools") for request in sent)
+    assert [broken_rules(ProviderKind(kind), request) for request in sent] == [[], [], []]
 
 
 def test_other_bots_get_no_tools_and_what_they_call_all_the_same_is_answered_by_nobody(
@@ -366,3 +368,19 @@ def test_limits_stay_as_they_are_whatever_a_tool_was_asked(stage: Stage, bot_id:
     assert position.leverage <= 10
     assert position.size <= D(size["size"])
     assert stage.balance(bot_id) >= 0
+
+
+@pytest.mark.parametrize("kind", PLACES)
+def test_the_sandboxs_analyst_uses_the_tools_with_sense(stage: Stage, bot_id: UUID, kind: str) -> None:
+    own = Participant.objects.get().provider
+    assert own is not None
+    LlmProvider.objects.filter(pk=own.pk).update(kind=kind, model="sandbox-analyst")
+    for symbol, price in (("BTC/USDT", 61_000), ("ETH/USDT", 3_000), ("DOGE/USDT", 1)):
+        add_bars(stage, symbol, [price + number % 5 for number in range(40)])
+    turn = play(stage, bot_id)
+    assert (turn.status, turn.message) == ("done", "")
+    first, *_, last = requests_of(turn)
+    assert not [one for one in told(last) if "error" in one]
+    assert [len(step.results) for step in last.steps] == [3, 1]
+    position = Position.objects.get()
+    assert 0 < position.size <= D(told(last)[-1]["size"])

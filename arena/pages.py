@@ -41,7 +41,7 @@ def open_to_all(view: View) -> View:
 
     @wraps(view)
     @require_safe
-    @csp_replace({"script-src": ["'self'"]})
+    @csp_replace({"script-src": ["'self'"], "connect-src": ["'self'"]})
     def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
             return view(request, *args, **kwargs)
@@ -120,7 +120,7 @@ def bot_data(request: HttpRequest, bot: str) -> HttpResponse:
         found = _bot(bot_id)
         bars = _tail(bot_id, symbol, period) if symbol else []
         newest = found["trades"][0]["id"] if found["trades"] else ""
-        return _parts(request, ("figures", "holdings", "trades", "decisions"), found, trades=newest, bars=bars)
+        return _parts(request, ("figures", "holdings", "periods", "decisions", "trades"), found, trades=newest, bars=bars)
 
     return _send(request, f"bot:{bot_id}:{symbol}:{period}:json", make, JSON)
 

@@ -123,7 +123,8 @@ def bot_shown(found: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
         "decisions": [decision_shown(row) for row in found["decisions"]],
         "more": found["more"],
         "symbols": found["symbols"],
-        "costs": {"spent": usd(spent), "today": usd(today), "calls": f"{calls:,}", "tokens_in": f"{tokens_in:,}",
+        "costs": {"spent": usd(spent), "today": usd(today), "calls": f"{calls:,}", "is_one": calls == 1,
+                  "tokens_in": f"{tokens_in:,}",
                   "tokens_out": f"{tokens_out:,}", "asked": f"{asked:,}", "fees": amount(one.fees)},
         "waits": waits(one, now=now),
     }  # fmt: skip
@@ -196,6 +197,8 @@ def percent_gain(value: Decimal | None) -> dict[str, str]:
 
 def _period_shown(period: Period, row: tuple[Any, ...] | None, one: BotFigures) -> dict[str, Any]:
     begin, trades, win_rate, drawdown, sharpe, fees = row or (None,) * 6
+    if period is Period.ALL_TIME:  # boards are made each minute; this is known at once
+        trades, fees, begin = one.trades, one.fees, begin or one.capital
     profit = one.equity - begin if one.equity is not None and begin is not None else None
     return {
         "title": PERIODS[period], "profit": gain(profit),

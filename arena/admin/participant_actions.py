@@ -19,8 +19,10 @@ from unfold.forms import BaseDialogForm
 from arena.admin.forms import NameForm, ReasonForm
 from arena.admin.participant_panel import positions_of
 from arena.admin.prompt_page import PromptPage
+from arena.admin.shadow_page import ShadowPage
 from arena.admin.shown import IS_HALTED, uuid_of
 from arena.models import Halt, Participant
+from arena.pages import arena_is_public
 from arena.rules.statuses import HaltScope
 from arena.services.halts import halt, lift_halt
 from arena.services.participants import clone_participant
@@ -32,7 +34,7 @@ from clients.admin_base import BridgeAdmin, confirmation
 from ground.errors import BridgeError, Conflict
 
 
-class ParticipantActions(PromptPage, BridgeAdmin):
+class ParticipantActions(PromptPage, ShadowPage, BridgeAdmin):
     """The buttons of a participant's page and of its row."""
 
     actions = ("pause_selected", "go_on_selected")
@@ -45,7 +47,19 @@ class ParticipantActions(PromptPage, BridgeAdmin):
         "prompt",
         {
             "title": "More",
-            "items": ["positions", "halt_it", "lift_it", "clone", "clear_learning", "reset", "stop", "its_bot"],
+            "items": [
+                "replay",
+                "prompt_results",
+                "positions",
+                "halt_it",
+                "lift_it",
+                "clone",
+                "clear_learning",
+                "reset",
+                "stop",
+                "its_bot",
+                "public_page",
+            ],
         },
     )
 
@@ -58,7 +72,8 @@ class ParticipantActions(PromptPage, BridgeAdmin):
             return shown
         runs = one.bot.desired_status == "running"
         hidden = {"start": runs, "stop": not runs, "force": not runs, "pause": one.is_paused or not runs,
-                  "go_on": not one.is_paused, "halt_it": one.h, "lift_it": not one.h}  # fmt: skip
+                  "go_on": not one.is_paused, "halt_it": one.h, "lift_it": not one.h,
+                  "public_page": not (one.is_public and arena_is_public())}  # fmt: skip
         gone = {f"arena_participant_{name}" for name, is_hidden in hidden.items() if is_hidden}
         return [item for item in shown if item.action_name not in gone]
 
@@ -223,6 +238,10 @@ class ParticipantActions(PromptPage, BridgeAdmin):
     @action(description="Its page under Bots", icon="smart_toy")
     def its_bot(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return HttpResponseRedirect(reverse("admin:bots_bot_change", args=[object_id]))
+
+    @action(description="Its public page", icon="public")
+    def public_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return HttpResponseRedirect(f"/arena/{uuid_of(object_id)}/")
 
     @admin.action(description="Pause", permissions=["change"])
     def pause_selected(self, request: HttpRequest, queryset: QuerySet[Participant]) -> HttpResponse | None:

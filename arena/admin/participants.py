@@ -52,8 +52,17 @@ class StateFilter(admin.SimpleListFilter):
 @admin.register(Participant)
 class ParticipantAdmin(ParticipantActions, BridgeAdmin):
     form = ParticipantForm
-    list_display = ("name", "owner", "state", "equity", "gain", "balance", "open_positions", "decided", "next_turn",
-                    "models_today", "asks")  # fmt: skip
+    list_display = (
+        "name",
+        "owner",
+        "state",
+        "equity",
+        "gain",
+        "open_positions",
+        "decided",
+        "next_turn",
+        "models_today",
+    )
     list_display_links = ("name",)
     list_filter = (StateFilter, ("provider", admin.RelatedOnlyFieldListFilter), "is_advanced")
     list_fullwidth = True
@@ -118,8 +127,12 @@ class ParticipantAdmin(ParticipantActions, BridgeAdmin):
         tell_unknown(request, data["prompt_text"])
 
     @display(description="name", ordering="bot__name")
-    def name(self, row: Participant) -> str:
-        return row.bot.name
+    def name(self, row: Participant) -> SafeString:
+        """Its name, and below it whom it asks."""
+        asks = row.provider.name if row.provider else "asks nobody yet"
+        return format_html(
+            '{}<br><span class="bridge-quiet" title="{}">{}</span>', row.bot.name, provider_name(row), asks
+        )
 
     @display(description="client", ordering="bot__client__account_identifier")
     def owner(self, row: Participant) -> str:
@@ -128,17 +141,6 @@ class ParticipantAdmin(ParticipantActions, BridgeAdmin):
     @display(description="state")
     def state(self, row: Any) -> SafeString:
         return participant_badge(row, is_halted=row.halted_now)
-
-    @display(description="asks", ordering="provider__name")
-    def asks(self, row: Participant) -> SafeString | str:
-        if row.provider is None:
-            return NOTHING
-        return format_html('<span class="bridge-when" title="{}">{}</span>', provider_name(row), row.provider.name)
-
-    @display(description="balance")
-    def balance(self, row: Participant) -> SafeString | str:
-        account = getattr(row.bot, "ledger_account", None)
-        return cents(account and account.balance)
 
     @display(description="equity")
     def equity(self, row: Any) -> SafeString | str:

@@ -30,7 +30,7 @@ NOBODY = Scope(actor="public:arena", can_manage=False)
 
 BOTS_A_PAGE = 100
 CURVES = 20  # more lines in one chart tell nobody anything
-NEWS = 30
+NEWS = 24
 DECISIONS = 20
 TRADES = 30
 MOST_BARS = 1500
@@ -195,7 +195,10 @@ def equity(bot_id: UUID, *, period: Period, now: datetime) -> tuple[BotFigures, 
     """The bot's curve, with what it is worth now at its end. Raises NotFound."""
     with _reading():
         one = _bot(bot_id)
-        return one, _points([(one.id, one.opened_at)], period, points=300, now=now).get(one.id, [])
+        found = _points([(one.id, one.opened_at)], period, points=300, now=now).get(one.id, [])
+        is_new = one.opened_at is not None and one.opened_at > period_begin(period, now=now)
+        begin = (one.opened_at, one.capital) if one.opened_at and is_new else None
+        return one, _whole(found, begin, one.equity, now=now)
 
 
 def candles(bot_id: UUID, *, symbol: str, period: Period, now: datetime) -> Candles:
@@ -273,7 +276,9 @@ def _symbols(one: BotFigures) -> list[str]:
 
 def _curves(lines: Sequence[Line], period: Period, *, points: int, now: datetime) -> dict[UUID, Points]:
     found = _points([(one.id, one.opened_at) for one in lines], period, points=points, now=now)
-    return {one.id: _whole(found.get(one.id, []), one, period, now=now) for one in lines}
+    since = period_begin(period, now=now)
+    begins = {one.id: (max(since, one.opened_at or now), one.start_value) for one in lines}
+    return {one.id: _whole(found.get(one.id, []), begins[one.id], one.equity, now=now) for one in lines}
 
 
 def _points(
@@ -294,10 +299,12 @@ def _points(
     return found
 
 
-def _whole(points: Points, one: Line, period: Period, *, now: datetime) -> Points:
+def _whole(
+    points: Points, begin: tuple[datetime, Decimal | None] | None, equity: Decimal | None, *, now: datetime
+) -> Points:
     """With what it began with before, and what it is worth now behind."""
-    begin = max(period_begin(period, now=now), one.opened_at or now)
-    first, last = int(begin.timestamp()), int(now.timestamp())
+    last = int(now.timestamp())
+    first = int(begin[0].timestamp()) if begin else 0
+    head = [(first, begin[1])] if begin and begin[1] is not None else []
     inner = [(at, value) for at, value in points if first < at < last]
-    head = [(first, one.start_value)] if one.start_value is not None else []
-    return [*head, *inner, *([(last, one.equity)] if one.equity is not None else [])]
+    return [*head, *inner, *([(last, equity)] if equity is not None else [])]

@@ -43,7 +43,8 @@ _BEGIN = """
 BOARD = f"""
     WITH lines AS (
         SELECT b.*, {_STATE} AS state, a.currency, h.positions, a.balance + h.size + h.gain AS equity, {_BEGIN} AS start_value,
-               e.total_trades, e.closed_trades, e.win_rate, e.max_drawdown, e.sharpe_ratio, a.opened_at,
+               CASE WHEN %(period)s = 'all_time' THEN coalesce(t.trades, 0) ELSE e.total_trades END AS total_trades,
+               e.closed_trades, e.win_rate, e.max_drawdown, e.sharpe_ratio, a.opened_at,
                coalesce(e.is_ranked, false) AS is_ranked
           FROM ({PUBLIC}) b {_WORTH}
           LEFT JOIN leaderboard_entries e ON e.bot_id = b.id AND e.period = %(period)s

@@ -16,20 +16,14 @@
   function draw() {
     if (chart) chart.destroy();
     if (!bots.length) { chart = null; return; }
-    const line = arena.color("--line"), quiet = arena.color("--quiet");
-    const axis = { stroke: quiet, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "12px system-ui" };
-    chart = new uPlot({
-      ...size(),
-      tzDate: at => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
-      cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
-      legend: { show: false },
-      axes: [axis, { ...axis, size: 62, values: (_, all) => all.map(v => (v > 0 ? "+" : "") + +v.toFixed(2) + " %") }],
-      series: [{}, ...bots.map((bot, at) => ({
-        label: bot.name, stroke: hue(at), width: 2, spanGaps: true, show: !hidden.has(bot.id), points: { show: false }
-      }))],
-      hooks: { setCursor: [() => tell()], ready: [() => tell()] }
-    }, uPlot.join(bots.map(bot => bot.curve)), box);
+    chart = arena.plot(box, uPlot.join(bots.map(bot => bot.curve)), bots.map((bot, at) => ({
+      label: bot.name, stroke: hue(at), width: 2, spanGaps: true, show: !hidden.has(bot.id), points: { show: false }
+    })), 66, (value, digits) => signed(value, digits), { setCursor: [tell], ready: [tell] });
     box.dataset.drawn = bots.length;
+  }
+
+  function signed(value, digits) {
+    return (value > 0 ? "+" : value < 0 ? "−" : "") + Math.abs(value).toFixed(digits) + " %";
   }
 
   function last(values, upTo) {
@@ -37,13 +31,12 @@
     return null;
   }
 
-  function tell() {
-    if (!chart) return;
-    const at = chart.cursor.idx === null || chart.cursor.idx === undefined ? chart.data[0].length - 1 : chart.cursor.idx;
+  function tell(drawn) {
+    const at = drawn.cursor.idx === null || drawn.cursor.idx === undefined ? drawn.data[0].length - 1 : drawn.cursor.idx;
     bots.forEach(function (bot, place) {
-      const value = last(chart.data[place + 1], at);
+      const value = last(drawn.data[place + 1], at);
       const word = legend.children[place] && legend.children[place].querySelector("output");
-      if (word) word.textContent = value === null ? "–" : (value > 0 ? "+" : value < 0 ? "−" : "") + Math.abs(value).toFixed(2) + " %";
+      if (word) word.textContent = value === null ? "–" : signed(value, 2);
     });
   }
 
@@ -73,7 +66,7 @@
       const same = found.map(b => b.id).join() === bots.map(b => b.id).join();
       bots = found;
       if (!same) list();
-      if (same && chart) { chart.setData(uPlot.join(bots.map(bot => bot.curve))); tell(); } else draw();
+      if (same && chart) { chart.setData(uPlot.join(bots.map(bot => bot.curve))); tell(chart); } else draw();
       if (!bots.length) box.textContent = "Nothing to draw yet.";
     } catch (error) { /* the next look tries again */ }
   }

@@ -21,6 +21,8 @@
     timeScale: { borderColor: arena.color("--line"), timeVisible: true, secondsVisible: false }
   });
 
+  const many = (count, one, more) => count + " " + (count === 1 ? one : more);
+
   function decimals(price) { return Math.min(10, Math.max(2, 5 - Math.floor(Math.log10(Math.abs(price) || 1)) - 1)); }
 
   function makeCandles() {
@@ -72,12 +74,13 @@
     series.setData(body.bars.map(bar));
     marks.setMarkers(body.bars.length ? body.marks.filter(one => one.time >= body.bars[0][0]).map(markOf) : []);
     levels(body.levels);
-    candles.timeScale().fitContent();
+    if (body.bars.length > 40) candles.timeScale().fitContent();
+    else { candles.timeScale().applyOptions({ barSpacing: 12 }); candles.timeScale().scrollToRealTime(); }
     candleBox.dataset.bars = body.bars.length;
     candleBox.dataset.marks = body.marks.length;
     const entries = body.marks.filter(one => one.kind === "entry").length;
     candleWords.textContent = body.bars.length
-      ? (range === "daily" ? "Bars of 5 minutes" : "Bars of an hour") + "; " + entries + " entries, " + (body.marks.length - entries) + " exits. Arrows are entries, circles exits."
+      ? (range === "daily" ? "Bars of 5 minutes" : "Bars of an hour") + ". " + many(entries, "entry", "entries") + " (arrows), " + many(body.marks.length - entries, "exit", "exits") + " (circles)."
       : "No prices of it were recorded in this time yet.";
   }
 
@@ -86,16 +89,10 @@
     equity = null;
     equityBox.textContent = "";
     if (curve[0].length < 2) { equityWords.textContent = "Equity is recorded every few minutes; the curve begins with the second point."; return; }
-    const line = arena.color("--line"), quiet = arena.color("--quiet"), main = arena.color("--main");
-    const axis = { stroke: quiet, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "12px system-ui" };
-    equity = new uPlot({
-      width: equityBox.clientWidth, height: equityBox.clientHeight,
-      tzDate: at => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
-      cursor: { y: false, drag: { x: false, y: false } }, legend: { show: false },
-      axes: [axis, { ...axis, size: 72, values: (_, all) => all.map(v => v.toLocaleString("en")) }],
-      series: [{}, { stroke: main, width: 2, fill: main + "1a", points: { show: false } }],
-      hooks: { setCursor: [tellEquity], ready: [tellEquity] }
-    }, curve, equityBox);
+    const main = arena.color("--main");
+    equity = arena.plot(equityBox, curve, [{ stroke: main, width: 2, fill: main + "1a", points: { show: false } }], 76,
+      (value, digits) => value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }),
+      { setCursor: [tellEquity], ready: [tellEquity] });
     equityBox.dataset.drawn = curve[0].length;
   }
 

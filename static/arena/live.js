@@ -7,8 +7,6 @@ window.arena = (function () {
   const was = new WeakMap(); // what was put there last, as it came
   let url = null, busy = false, timer = 0;
 
-  document.documentElement.classList.add("scripted");
-
   // Children with a data-key stay where their words are the same; all else becomes as the new HTML has it.
   function merge(part, html) {
     const fresh = document.createElement(part.tagName);
@@ -85,10 +83,31 @@ window.arena = (function () {
     look();
   }
 
+  // What both charts of equity have in common: 24 hours, the day below, and the colours of the page.
+  const TIMES = [
+    [31536000, "{YYYY}", null, null, null, null, null, null, 1],
+    [2419200, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
+    [86400, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1],
+    [60, "{HH}:{mm}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1],
+    [1, "{HH}:{mm}:{ss}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1]
+  ];
+
+  function plot(box, data, series, width, words, hooks) {
+    const line = color("--line");
+    const axis = { stroke: color("--quiet"), grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "12px system-ui" };
+    const digits = step => Math.min(8, (String(+step.toPrecision(6)).split(".")[1] || "").length);
+    return new uPlot({
+      width: box.clientWidth, height: box.clientHeight, legend: { show: false }, hooks, series: [{}, ...series],
+      tzDate: at => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
+      cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
+      axes: [{ ...axis, values: TIMES }, { ...axis, size: width, values: (_, all, at, space, step) => all.map(v => words(v, digits(step))) }]
+    }, data, box);
+  }
+
   function color(name) { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); }
 
   tellTimes();
   setInterval(function () { if (!document.hidden) tellTimes(); }, 5000);
   document.addEventListener("visibilitychange", look);
-  return { watch, look, color };
+  return { watch, look, color, plot };
 })();

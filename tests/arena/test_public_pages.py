@@ -358,6 +358,6 @@ def test_snapshots_are_drawn_between_begin_and_now(watcher: Caller) -> None:
         at = now - timedelta(hours=age)
         BotStateSnapshot.objects.create(client_id=client_id, bot_id=bot_id, taken_at=at, total_value=D(10_000 + age))
     curve = watcher.get(f"/arena/{bot_id}/equity?period=all_time").body["curve"]
-    assert curve[1] == [10_004, 10_003, 10_002, 10_001]
+    assert curve[1] == [10_000, 10_004, 10_003, 10_002, 10_001, 10_000]  # its capital before, its equity now behind
     assert curve[0] == sorted(curve[0])
     assert BotDecision.objects.count() == 0

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection, connections
+from django.urls import URLPattern, get_resolver
 from django.utils import timezone
 
 from clients.models import ApiKey
@@ -45,6 +48,9 @@ WRITES = [
     ("POST", "/bots/heartbeat"),
 ]
 PUBLIC = ["/", "/health", "/livez", "/readyz", "/api/schema", "/api/docs", "/admin/login/"]
+# The arena's pages, which are not there until an operator makes them public (tests/arena/test_public_pages.py), and pings,
+# whose address is their secret.
+MEANT_TO_BE_OPEN = ("/arena", "/ping/")
 
 
 def fill(path: str, cast: Cast) -> str:
@@ -62,6 +68,24 @@ def test_only_the_public_list_answers_without_a_key(cast: Cast) -> None:
         assert cast.nobody.get(path).status in (200, 302), path
     assert cast.nobody.get("/bots", **{"X-Wallet-Address": EVM}).status == 401
     assert cast.nobody("OPTIONS", "/bots").status in (200, 204)
+
+
+def test_every_path_demands_a_key_but_those_that_are_meant_to_be_open(cast: Cast) -> None:
+    """Also one that somebody adds tomorrow: the paths are read from the product."""
+    told = {f"/{pattern.pattern}" for pattern in _patterns(get_resolver().url_patterns)}
+    paths = {re.sub(r"<[^>]*>", "x", path) for path in told if not path.startswith("/admin")}
+    assert len(paths) > 70
+    for path in sorted(paths - set(PUBLIC)):
+        status, is_open = cast.nobody.get(path).status, path.startswith(MEANT_TO_BE_OPEN)
+        assert status == (302 if path == "/arena" else 404 if is_open else 401), (path, status)
+
+
+def _patterns(found: Any) -> Iterator[URLPattern]:
+    for one in found:
+        if isinstance(one, URLPattern):
+            yield one
+        elif str(one.pattern) == "":
+            yield from _patterns(one.url_patterns)
 
 
 def test_globex_meets_nothing_of_acme(cast: Cast) -> None:

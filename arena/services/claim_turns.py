@@ -28,7 +28,8 @@ HELD_BACK = f"""
 """
 # Of each client its longest waiting bot comes first, then of each its second: so no client's many bots keep another's
 # one waiting. What a person forced comes before what is only due, and leaves the next one where it was. A missed turn is
-# not caught up. One further ahead than an interval is due: that became shorter, or the host's clock was set back.
+# not caught up. One further ahead than an interval is due: that became shorter, or the host's clock was set back. In a new
+# arena the first turns wait for the first prices; once there were some, a turn without fresh ones is left out.
 _EVERY = "make_interval(secs => coalesce(p.turn_interval_s, %(every_s)s))"
 _IS_DUE = f"(p.next_turn_at <= %(now)s OR p.next_turn_at > %(now)s + {_EVERY} OR p.forced_at IS NOT NULL)"
 _CLAIM = f"""
@@ -40,6 +41,7 @@ _CLAIM = f"""
          WHERE NOT p.is_paused AND b.desired_status = 'running' AND {_IS_DUE}
            AND p.prompt_id IS NOT NULL AND p.provider_id IS NOT NULL AND NOT {HALTED}
            AND NOT EXISTS (SELECT FROM arena_turns t WHERE t.bot_id = p.bot_id AND t.status = ANY(%(open)s))
+           AND EXISTS (SELECT FROM arena_markets m WHERE m.exchange = %(exchange)s AND m.price IS NOT NULL)
     ), picked AS (
         SELECT p.bot_id, p.client_id, p.turns + 1 AS number, p.forced_at IS NOT NULL AS is_forced, p.forced_by, p.prompt_id
           FROM arena_participants p JOIN due d ON d.bot_id = p.bot_id
@@ -99,7 +101,8 @@ def claim_turns(*, now: datetime, most: int = MOST_AT_ONCE) -> list[UUID]:
     params: dict[str, Any] = {"now": now, "open": [str(s) for s in OPEN_TURNS], "most": most, "again": ASK_AGAIN}
     with SCOPE.transaction(reason="turns that are due"):
         chosen = arena_settings()
-        params |= {"every_s": chosen.turn_interval_s, "lasts": timedelta(seconds=chosen.turn_timeout_s)}
+        lasts = timedelta(seconds=chosen.turn_timeout_s)
+        params |= {"every_s": chosen.turn_interval_s, "lasts": lasts, "exchange": chosen.exchange}
         opened = [row[0] for row in fetch_all(_CLAIM, params)]
         return opened + [row[0] for row in fetch_all(_WAITING, params) if row[0] not in opened]
 

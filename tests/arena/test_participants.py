@@ -105,6 +105,7 @@ def ledger_is_right() -> None:
 
 
 def test_a_client_makes_a_participant_and_it_takes_turns_once_it_has_all_it_needs(cast: Cast, acme: Scope) -> None:
+    ArenaMarket.objects.create(exchange=ArenaSettings().exchange, symbol="BTC/USDT", price=D(1), observed_at=NOW)
     made = create_participant(
         scope=acme, account="client_acme", name="Astrologer", prompt=f"{PROMPT} {{{{secret}}}}", now=NOW,
         symbols=["ethusdt", "BTC-USDT"], max_leverage=D(3),
@@ -157,6 +158,7 @@ def test_limits_and_providers_are_checked_before_anything_is_written(cast: Cast,
 
 
 def test_a_forced_turn_comes_before_its_time_and_says_what_stands_in_its_way(stage: Stage, acme: Scope) -> None:
+    stage.refresh()
     bot_id = stage.add_bot()
     assert len(claim_turns(now=stage.now)) == 1
     ArenaTurn.objects.update(status="skipped", finished_at=stage.now)
@@ -259,6 +261,7 @@ def test_a_clone_begins_with_the_same_prompt_and_limits_and_fresh_money(stage: S
 
 def test_switches_hold_whom_they_name_and_are_lifted_by_those_who_may(stage: Stage, acme: Scope, cast: Cast) -> None:
     one, two = stage.add_bot(), stage.add_bot("client_globex", "Chartist")
+    stage.refresh()
     globex = Scope(actor="key:globex", client_id=cast.globex)
 
     def held() -> list[bool]:
@@ -304,6 +307,7 @@ def test_rules_halt_a_bot_once_with_an_incident(
     stage: Stage, acme: Scope, row: dict[str, int], equity: D | None, expected: HaltKind | None
 ) -> None:
     bot_id = stage.add_bot()
+    stage.refresh()
     Participant.objects.filter(pk=bot_id).update(**row)
     for wanted in (expected, None):
         with SCOPE.transaction():

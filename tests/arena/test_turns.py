@@ -228,6 +228,16 @@ def test_an_error_of_the_database_is_swallowed_nowhere_leaves_nothing_half_and_e
     assert len(stage.sandbox.model_calls()) == 1
 
 
+def test_the_first_turns_of_a_new_arena_wait_for_the_first_prices(stage: Stage, bot_id: UUID) -> None:
+    """They were left out, and the next came an interval later."""
+    say(stage, LONG)
+    assert claim_turns(now=stage.now) == []
+    stage.refresh()
+    (turn_id,) = claim_turns(now=stage.now)
+    assert play_turn(turn_id) == "done"
+    assert ArenaTurn.objects.get().number == 1
+
+
 def test_turns_are_fair_to_clients_and_come_once_an_interval(stage: Stage, bot_id: UUID) -> None:
     for number in range(3):
         stage.add_bot(name=f"another {number}")
@@ -242,6 +252,7 @@ def test_turns_are_fair_to_clients_and_come_once_an_interval(stage: Stage, bot_i
 
 
 def test_a_clock_set_back_or_a_shorter_interval_keeps_no_bot_from_its_turns(stage: Stage, bot_id: UUID) -> None:
+    stage.refresh()
     ahead = stage.now + timedelta(hours=1)
     assert len(claim_turns(now=ahead)) == 1  # our clock was an hour ahead when it was claimed and taken
     assert take_turn(ArenaTurn.objects.get().id, lasts=timedelta(minutes=5), now=ahead)
@@ -256,6 +267,7 @@ def test_a_clock_set_back_or_a_shorter_interval_keeps_no_bot_from_its_turns(stag
 
 
 def test_a_forced_turn_leaves_the_next_one_where_it_was(stage: Stage, bot_id: UUID) -> None:
+    stage.refresh()
     planned = stage.now + timedelta(seconds=90)
     Participant.objects.update(next_turn_at=planned, forced_at=stage.now, forced_by="key:acme")
     assert len(claim_turns(now=stage.now)) == 1

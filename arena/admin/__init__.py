@@ -11,3 +11,4 @@ from arena.admin import participants as participants
 from arena.admin import prompts as prompts
 from arena.admin import providers as providers
 from arena.admin import settings as settings
+from arena.admin import shadow as shadow

@@ -120,12 +120,12 @@ def _decision(row: BotDecision) -> dict[str, Any]:
         "when": ago(row.decided_at),
         "link": linked("ledger_botdecision", row.pk, f"{row.decided_at:%Y-%m-%d %H:%M:%S}"),
         "outcome": badge("executed", "green") if row.execution_success else badge("not executed", "orange"),
-        "answers": [_answer(one) for one in answers if isinstance(one, dict)],
+        "answers": [answer_shown(one) for one in answers if isinstance(one, dict)],
         "notes": [_note(one) for one in notes],
     }
 
 
-def _answer(one: dict[str, Any]) -> dict[str, Any]:
+def answer_shown(one: dict[str, Any]) -> dict[str, Any]:
     """One decision of a reply: what it asks for, and why it says it does."""
     action, told = str(one.get("action", "")), []
     for name in ("size", "leverage", "stopLoss", "takeProfit", "stop_loss", "take_profit"):

@@ -9,10 +9,11 @@ import argparse
 import json
 import sys
 
-from bench import api, cadence, chaos, health, import_arena, ledger, restore
+from bench import api, arena, cadence, chaos, health, import_arena, ledger, restore
 
 BENCHMARKS = {
     "api": api.run,
+    "arena": arena.run,
     "cadence": cadence.run,
     "chaos": chaos.run,
     "health": health.run,

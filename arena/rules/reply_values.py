@@ -120,6 +120,8 @@ def text_of(value: Any) -> str:
 
 def cleaned(text: str) -> str:
     """The text without what no table and no page can show: NUL, control signs, half characters, hidden directions."""
+    if text.isascii() and text.isprintable():  # nearly every text there is
+        return text.strip()
     if any("\ud800" <= sign <= "\udfff" for sign in text):
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return _CONTROL.sub(" ", text).strip()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from arena.gateways.usage import counted
 from arena.models import LlmCall, LlmProvider
@@ -33,6 +33,12 @@ MOST_ABANDONED = 200
 TOOLS_ROLE = "tools"
 """Of the stored message that holds the tools which were offered."""
 _UNTOLD = ("", None, None)
+_OPEN = """
+    INSERT INTO llm_calls (id, client_id, bot_id, turn_id, provider_id, model, purpose, step, status, messages, estimated_cost,
+                           asked_at, answered_model, attempts, error)
+    VALUES (%(id)s, %(client)s, %(bot)s, %(turn)s, %(provider)s, %(model)s, %(purpose)s, %(step)s, 'reserved', %(messages)s,
+            %(estimate)s, %(now)s, '', 0, '')
+"""
 _STORE = """
     UPDATE llm_calls
        SET reply = %(reply)s, reply_status = %(status)s, attempts = %(attempts)s, duration_ms = %(duration_ms)s,
@@ -100,19 +106,22 @@ def open_call(
     estimate = most or Decimal(0)
     if client_id is not None:
         estimate = reserve_spend(client_id=client_id, bot_id=bot_id, estimate=most, now=now)
-    call = LlmCall.objects.create(
-        client_id=client_id,
-        bot_id=bot_id,
-        turn_id=turn_id,
-        provider=provider,
-        model=access.model,
-        purpose=purpose,
-        step=step,
-        messages=_store_texts(client_id, request),
-        estimated_cost=estimate,
-        asked_at=now,
-    )
-    return OpenCall(call.id, access, float(provider.timeout_s))
+    call_id = uuid4()
+    values = {
+        "id": call_id,
+        "client": client_id,
+        "bot": bot_id,
+        "turn": turn_id,
+        "provider": provider.id,
+        "model": access.model,
+        "purpose": str(purpose),
+        "step": step,
+        "messages": json.dumps(_store_texts(client_id, request)),
+        "estimate": estimate,
+        "now": now,
+    }
+    run_hot(_OPEN, values)
+    return OpenCall(call_id, access, float(provider.timeout_s))
 
 
 def keep_reply(call_id: UUID, heard: Heard, *, now: datetime) -> bool:

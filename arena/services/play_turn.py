@@ -57,6 +57,7 @@ _MOVE = """
                               THEN coalesce(%(until)s::timestamptz, lease_until) END
      WHERE id = %(id)s AND status = %(before)s AND lease_token = %(token)s
 """
+_LOCK = "SELECT 1 FROM arena_turns WHERE id = %s AND lease_token = %s FOR UPDATE"
 _BRIEFED = """
     UPDATE arena_turns SET prices_at = %(prices_at)s, briefing = %(briefing)s WHERE id = %(id)s AND lease_token = %(token)s
 """
@@ -92,6 +93,9 @@ def play_turn(turn_id: UUID, *, now: datetime | None = None) -> TurnStatus | Non
 def _begin(turn: TakenTurn, *, now: datetime) -> bool:
     """Brief the bot and ask its model; False: nobody is asked, and the turn says why."""
     with SCOPE.transaction(reason="a turn"):
+        # The turn before the account, as a reset of the bot locks them.
+        if fetch_hot(_LOCK, [turn.id, turn.token]) is None:
+            raise LeaseLost
         [participant] = hot_rows(Participant, "WHERE t.bot_id = %s", [turn.bot_id])
         account = lock_accounts([turn.bot_id]).get(turn.bot_id)
         if account is None or (why_not := _why_not(turn)):
@@ -218,11 +222,10 @@ def _listen(turn: TakenTurn, call: OpenCall, request: ModelRequest, *, lasts: ti
 def _finish(turn: TakenTurn) -> TurnStatus | None:
     """Read the stored words and carry out what they ask for, once the bot needs no more steps for it."""
     while True:
-        with SCOPE.transaction():
+        with SCOPE.transaction(reason="a model's answer"):
             call = newest_call(turn.id)
             request, heard = stored_request(call), stored_heard(call)
-        answer = read_answer(_access(call), request, heard)
-        with SCOPE.transaction(reason="a model's answer"):
+            answer = read_answer(_access(call), request, heard)
             close_call(call.pk, answer, now=timezone.now())
         if wants_tools(request, answer):
             if problem := _think_on(turn, call, request, answer):

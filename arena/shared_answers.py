@@ -18,6 +18,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.utils.cache import patch_vary_headers
 from redis.exceptions import RedisError
 
+from ground.errors import BridgeError
+
 _PREFIX = "arena:shown:"
 _MAKING_S = 10  # who makes one has so long, until another tries
 _LOOKS, _BETWEEN_LOOKS_S = 20, 0.05  # where there is no old one to give meanwhile
@@ -33,7 +35,8 @@ class Answer(NamedTuple):
 
 
 def shared_answer(key: str, *, fresh_s: float, make: Callable[[], bytes]) -> Answer:
-    """The answer under ``key``, not older than some ``fresh_s`` seconds. What ``make`` raises is not kept.
+    """The answer under ``key``, not older than some ``fresh_s`` seconds. Where ``make`` refuses (a BridgeError), an older
+    answer is given to nobody any more.
 
     Only what was made takes room, so whoever asks may choose the key. Without a cache each has an answer made.
     """
@@ -48,6 +51,10 @@ def shared_answer(key: str, *, fresh_s: float, make: Callable[[], bytes]) -> Ans
         answer = _answer(make(), fresh_s)
         with suppress(RedisError):
             cache.set(name, answer, fresh_s + _MAKING_S)
+    except BridgeError:
+        with suppress(RedisError):
+            cache.delete(name)
+        raise
     finally:
         with suppress(RedisError):
             cache.delete(_lock(name))

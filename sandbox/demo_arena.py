@@ -14,6 +14,7 @@ from typing import Any
 CHECKOUT = Path(__file__).resolve().parents[1]
 _KEY_NAME = "DEMO_MODEL_KEY"
 _TURN_S = 30  # so that a newcomer sees decisions within a minute
+_COOLDOWN_MINUTES = 2  # and trades go on after the first ones are closed
 _PRICES = {"*": {"input": 1.25, "output": 10}}
 _DATA = "You hold {{totalValue}} in all, {{availableBalance}} of it free, {{unrealizedPnl}} not realised.\n{{openPositions}}"
 BOTS = (
@@ -41,7 +42,7 @@ def fill_arena(accounts: set[str], control: Callable[[str, dict[str, Any]], None
         ],
         "participants": [
             {"account": account, "name": name, "prompt": prompt, "provider": f"{_KINDS[model]} (sandbox)",
-             "turn_interval_s": _TURN_S, "start": True,
+             "turn_interval_s": _TURN_S, "cooldown_minutes": _COOLDOWN_MINUTES, "start": True,
              **({"is_advanced": True, "model": "sandbox-analyst"} if name == ADVANCED[1] else {})}
             for account, name, model, prompt in (*BOTS, ADVANCED) if account in accounts
         ],

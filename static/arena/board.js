@@ -18,7 +18,7 @@
     if (!bots.length) { chart = null; return; }
     chart = arena.plot(box, uPlot.join(bots.map(bot => bot.curve)), bots.map((bot, at) => ({
       label: bot.name, stroke: hue(at), width: 2, spanGaps: true, show: !hidden.has(bot.id), points: { show: false }
-    })), 66, (value, digits) => signed(value, digits), { setCursor: [tell], ready: [tell] });
+    })), 80, (value, digits) => signed(value, digits), { setCursor: [tell], ready: [tell] });
     box.dataset.drawn = bots.length;
   }
 

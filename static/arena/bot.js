@@ -11,6 +11,8 @@
   const dark = matchMedia("(prefers-color-scheme: dark)");
   let range = "daily", candles = null, series = null, marks = null, lines = [], equity = null, curve = [[], []], trades = null;
 
+  const BARS = { daily: "Bars of 5 minutes", all_time: "Bars of an hour, of 62 days" };
+  BARS.weekly = BARS.monthly = "Bars of an hour";
   const query = () => "symbol=" + encodeURIComponent(symbols ? symbols.value : "") + "&period=" + range;
   const two = number => number.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
   const bar = row => ({ time: row[0], open: row[1], high: row[2], low: row[3], close: row[4] });
@@ -80,7 +82,7 @@
     candleBox.dataset.marks = body.marks.length;
     const entries = body.marks.filter(one => one.kind === "entry").length;
     candleWords.textContent = body.bars.length
-      ? (range === "daily" ? "Bars of 5 minutes" : "Bars of an hour") + ". " + many(entries, "entry", "entries") + " (arrows), " + many(body.marks.length - entries, "exit", "exits") + " (circles)."
+      ? BARS[range] + ". " + many(entries, "entry", "entries") + " (arrows), " + many(body.marks.length - entries, "exit", "exits") + " (circles)."
       : "No prices of it were recorded in this time yet.";
   }
 

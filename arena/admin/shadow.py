@@ -192,7 +192,7 @@ def panel_of(row: ShadowRun, *, page: int) -> dict[str, Any]:
         else percent(Decimal(counted["agree"]) / counted["readable"]) if counted["readable"] else NOTHING,
         "figures": [(name, show(mine.get(key)), show(real.get(key))) for name, key, show in FIGURES] if mine else [],
         "costs": _costs(cost.get("shadow") or _so_far(row), cost.get("real") or {}) if is_model else [],
-        "curves": curves([(mine, real) for mine, real in points.values_list("equity", "real_equity") if mine is not None and real is not None]),
+        "curves": curves([(a, b) for a, b in points.values_list("equity", "real_equity") if a is not None and b is not None]),
         "turns": [_turn(one, is_model=is_model) for one in shown[(page - 1) * ROWS : page * ROWS]],
         "newer": f"{address}?p={page - 1}" if page > 1 else "",
         "older": f"{address}?p={page + 1}" if counted["asked"] > page * ROWS else "",

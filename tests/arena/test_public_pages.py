@@ -11,10 +11,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import time_machine
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connections
+from django.test import Client as HttpClient
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from arena.models import (
@@ -49,6 +52,7 @@ from ledger.services.record_paper import (
     record_fills,
 )  # fmt: skip
 from ledger.services.refresh_boards import refresh_boards
+from tests.admin.conftest import desk  # noqa: F401 - a fixture
 from tests.fixtures import Caller, Cast, make_bot
 
 SCOPE = system_scope("tests")
@@ -297,6 +301,17 @@ def test_everybody_gets_one_answer_that_was_made_once(watcher: Caller) -> None:
     assert json.loads(gzip.decompress(packed.content)) == first.body
 
 
+def test_what_is_public_no_more_is_given_to_nobody_after_some_seconds(watcher: Caller) -> None:
+    bot_id = participant()
+    page = f"/arena/{bot_id}/"
+    assert watcher.get(page).status == 200
+    Participant.objects.update(is_public=False)
+    assert watcher.get(page).status == 200  # as it was made for whoever came last
+    with time_machine.travel(timezone.now() + timedelta(seconds=6), tick=False):
+        assert watcher.get(page).status == 404
+    assert watcher.get(page).status == 404  # not even to those who come while another asks anew
+
+
 def test_what_is_read_for_everybody_can_write_nothing(watcher: Caller) -> None:
     from django.db import InternalError
 
@@ -313,6 +328,18 @@ def test_the_landing_page_leads_there_when_it_is_public(watcher: Caller) -> None
     page = watcher.http.get("/arena/")
     assert "unsafe-eval" not in page.headers["Content-Security-Policy"]
     assert page.content.decode().count("<script") == page.content.decode().count("<script src=")
+
+
+def test_the_admin_leads_to_a_bots_public_page_while_there_is_one(watcher: Caller, desk: HttpClient) -> None:  # noqa: F811
+    bot_id = participant()
+    page, way = (
+        f"/admin/arena/participant/{bot_id}/change/",
+        reverse("admin:arena_participant_public_page", args=[bot_id]),
+    )
+    assert way in desk.get(page).content.decode()
+    assert desk.get(way).headers["Location"] == f"/arena/{bot_id}/"
+    Participant.objects.update(is_public=False)
+    assert way not in desk.get(page).content.decode()
 
 
 def test_vendored_files_are_whole_and_name_no_map(cast: Cast) -> None:

@@ -59,8 +59,7 @@ def line_shown(one: Line, points: Points) -> dict[str, Any]:
         "sharpe": NOTHING if one.sharpe_ratio is None else f"{one.sharpe_ratio:.2f}",
         "spark": spark_points(points),
         "spark_rises": len(points) > 1 and points[-1][1] >= points[0][1],
-        "width": WIDTH,
-        "height": HEIGHT,
+        "box": f"0 0 {WIDTH} {HEIGHT}",
     }
 
 

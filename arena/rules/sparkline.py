@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-WIDTH, HEIGHT, EDGE = 96, 28, 2
+WIDTH, HEIGHT, EDGE = 192, 56, 4
+"""Of the box, in whole units: twice as many as it has points on a page, so that none need a fraction."""
 
 
 def spark_points(points: Sequence[tuple[int, Decimal]]) -> str:
-    """``"2,14 94,3"``: (seconds, value) pairs, oldest first, over the whole width and height; empty with fewer than two
+    """``"4,28 188,6"``: (seconds, value) pairs, oldest first, over the whole width and height; empty with fewer than two
     moments. A curve that never moved lies in the middle."""
     if len(points) < 2 or points[0][0] == points[-1][0]:
         return ""
@@ -17,8 +18,8 @@ def spark_points(points: Sequence[tuple[int, Decimal]]) -> str:
     low, high = min(value for _, value in points), max(value for _, value in points)
     wide, tall = WIDTH - 2 * EDGE, HEIGHT - 2 * EDGE
 
-    def height(value: Decimal) -> float:
+    def height(value: Decimal) -> int:
         share = float((value - low) / (high - low)) if high > low else 0.5
-        return EDGE + tall * (1 - share)
+        return round(EDGE + tall * (1 - share))
 
-    return " ".join(f"{EDGE + wide * (at - first) / length:.1f},{height(value):.1f}" for at, value in points)
+    return " ".join(f"{round(EDGE + wide * (at - first) / length)},{height(value)}" for at, value in points)

@@ -152,7 +152,7 @@ def board(*, period: Period, page: int, now: datetime) -> tuple[list[Line], dict
     with _reading():
         _must_be_public()
         lines = _lines(period, page, BOTS_A_PAGE)
-        curves = _curves(lines, period, points=48, now=now)
+        curves = _curves(lines, period, points=32, now=now)
         news = fetch_all(sql.NEWS, {"looked_at": _LOOKED_AT, "most": NEWS})
     return lines, curves, [_decided(row) for row in news]
 

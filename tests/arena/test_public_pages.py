@@ -370,8 +370,8 @@ def test_bars_of_five_minutes_are_thinned_and_those_of_hours_stay(cast: Cast) ->
 
 @pytest.mark.parametrize(
     ("values", "points"),
-    [([], ""), ([(0, 5)], ""), ([(0, 5), (0, 6)], ""), ([(0, 5), (10, 5)], "2.0,14.0 94.0,14.0"),
-     ([(0, 1), (5, 3), (10, 2)], "2.0,26.0 48.0,2.0 94.0,14.0")],
+    [([], ""), ([(0, 5)], ""), ([(0, 5), (0, 6)], ""), ([(0, 5), (10, 5)], "4,28 188,28"),
+     ([(0, 1), (5, 3), (10, 2)], "4,52 96,4 188,28")],
 )  # fmt: skip
 def test_a_sparkline_fills_its_box(values: list[tuple[int, int]], points: str) -> None:
     assert spark_points([(at, D(value)) for at, value in values]) == points

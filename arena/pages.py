@@ -120,7 +120,9 @@ def bot_data(request: HttpRequest, bot: str) -> HttpResponse:
         found = _bot(bot_id)
         bars = _tail(bot_id, symbol, period) if symbol else []
         newest = found["trades"][0]["id"] if found["trades"] else ""
-        return _parts(request, ("figures", "holdings", "periods", "decisions", "trades"), found, trades=newest, bars=bars)
+        return _parts(
+            request, ("figures", "holdings", "periods", "decisions", "trades"), found, trades=newest, bars=bars
+        )
 
     return _send(request, f"bot:{bot_id}:{symbol}:{period}:json", make, JSON)
 

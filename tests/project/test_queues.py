@@ -12,7 +12,12 @@ from bridge_project.celery import app
 from bridge_project.up import process
 from bridge_project.up.__main__ import _programs
 
-ARENA = {"arena.play_shadow", "arena.play_turn", "arena.summarise", "arena.test_provider"}  # what waits for language models
+ARENA = {
+    "arena.play_shadow",
+    "arena.play_turn",
+    "arena.summarise",
+    "arena.test_provider",
+}  # what waits for language models
 NOW = {"alerts.send.now", "bridge_project.preflight.now", "health.check.now"}  # what a person waits for
 
 

@@ -14,8 +14,12 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from arena.admin.shown import CALL_COLORS, TURN_COLORS, ArenaFacts, dollars, participant_link
+from arena.admin.steps_shown import result_shown, steps_shown
 from arena.models import ArenaTurn, LlmCall, LlmText
 from arena.rules.statuses import CallStatus, TurnStatus
+from arena.rules.steps import step_words
+from arena.services.model_calls import TOOLS_ROLE, stored_request
+from arena.types_models import Step
 from clients.admin_base import NOTHING, ago, badge
 from ledger.admin.lists import BotChooser
 from ledger.admin.shown import document, instant, linked, report
@@ -89,7 +93,7 @@ class LlmCallAdmin(ArenaFacts):
         found = dict(
             LlmText.objects.filter(client=row.client_id, sha256__in=hashes).values_list("sha256", "text")
         ) if row.client_id else {}  # fmt: skip
-        shown = ((str(one.get("role", "")), document(_text(one, found))) for one in parts)
+        shown = ((_role(one), _part(one, _text(one, found))) for one in parts)
         return format_html_join("", "<p><strong>{}</strong></p>{}", shown) if parts else NOTHING
 
     @display(description="reply")
@@ -100,6 +104,21 @@ class LlmCallAdmin(ArenaFacts):
 def _together(text: str) -> str:
     """On one line."""
     return text.replace(" ", "\u00a0")
+
+
+def _role(one: dict[str, Any]) -> str:
+    named = {TOOLS_ROLE: "tools that were offered", "tool": f"tool {one.get('name', '')}"}
+    return named.get(str(one.get("role")), str(one.get("role", "")))
+
+
+def _part(one: dict[str, Any], text: str) -> SafeString | str:
+    """A message as people read it: what a model called, and what its tools answered, without the wire's own shape."""
+    if one.get("role") == TOOLS_ROLE:
+        return format_html("<p>{}</p>", ", ".join(re.findall(r'"name": "([a-z_]+)", "description"', text)))
+    if one.get("role") == "assistant":
+        words = step_words(Step(text, ()))
+        return document("\n".join([words.text, *words.called]).strip() or text)
+    return result_shown(text) if one.get("role") == "tool" else document(text)
 
 
 def _text(one: dict[str, Any], found: dict[str, str]) -> str:
@@ -120,12 +139,12 @@ class ArenaTurnAdmin(ArenaFacts):
     fieldsets = (
         (None, {"fields": ((participant_link, "number"), ("state", "why"), ("cause", "requested_by"), ("provider", "model"),
                            ("its_prompt", "its_decision"), ("attempts", "took"))}),
-        ("Questions to the model", {"fields": ("its_calls",)}),
+        ("Questions to the model", {"fields": ("its_calls", "looked_up")}),
         ("What it was shown", {"fields": (instant("prices_at"), "shown")}),
         ("When", {"fields": ((instant("created_at"), instant("asked_at")), (instant("answered_at"), instant("finished_at")),
                              "id")}),
     )  # fmt: skip
-    readonly_fields = (participant_link, "state", "why", "its_prompt", "its_decision", "took", "its_calls", "shown",
+    readonly_fields = (participant_link, "state", "why", "its_prompt", "its_decision", "took", "its_calls", "looked_up", "shown",
                        fieldsets[2][1]["fields"][0], *fieldsets[3][1]["fields"][0], *fieldsets[3][1]["fields"][1])  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ArenaTurn]:
@@ -159,18 +178,33 @@ class ArenaTurnAdmin(ArenaFacts):
 
     @display(description="calls")
     def its_calls(self, row: ArenaTurn) -> SafeString | str:
-        calls = LlmCall.objects.filter(turn=row.pk).defer(*LONG).select_related("provider").order_by("step")
+        calls = list(LlmCall.objects.filter(turn=row.pk).defer(*LONG).select_related("provider").order_by("step"))
         lines = (
-            (linked("arena_llmcall", call.pk, f"step {call.step}"), call.status, call.provider.name, call.model,
-             dollars(call.cost if call.cost is not None else call.estimated_cost))
+            (linked("arena_llmcall", call.pk, f"question {call.step}"), call.status, call.provider.name, call.model,
+             dollars(_cost(call)))
             for call in calls
         )  # fmt: skip
         shown = format_html_join("", "<li>{}: {} by {} ({}), {}</li>", lines)
+        read, written = sum(one.input_tokens or 0 for one in calls), sum(one.output_tokens or 0 for one in calls)
+        cost = dollars(sum((_cost(one) for one in calls), Decimal(0)))
+        if len(calls) > 1:
+            together = f"Together {read:,} tokens in, {written:,} out, {cost}."
+            return format_html('<ul class="bridge-list">{}</ul><p>{}</p>', shown, together)
         return format_html('<ul class="bridge-list">{}</ul>', shown) if shown else NOTHING
+
+    @display(description="looked up before")
+    def looked_up(self, row: ArenaTurn) -> SafeString | str:
+        """What a bot with tools called, and what these answered: all of it went into its last question."""
+        newest = LlmCall.objects.filter(turn=row.pk).order_by("-step").values_list("pk", flat=True).first()
+        return steps_shown(stored_request(newest).steps) if newest else NOTHING
 
     @display(description="figures")
     def shown(self, row: ArenaTurn) -> SafeString | str:
         return report(_tidy(row.briefing))
+
+
+def _cost(call: LlmCall) -> Decimal:
+    return call.cost if call.cost is not None else call.estimated_cost
 
 
 def _tidy(value: Any) -> Any:

@@ -41,7 +41,7 @@ class ArenaSettings(models.Model):
     stale_after_s = _number(60, 2, 3600, "Older prices stop turns and price nothing.")
     turn_interval_s = _number(200, 10, 86_400, "Between the turns of one bot.")
     turn_timeout_s = _number(300, 10, 3600, "A turn that takes longer is ended.")
-    most_steps = _number(6, 1, 20, "Of a bot that thinks in several steps.")
+    most_steps = _number(6, 1, 20, "Questions to the model in one turn of an advanced bot.")
     fee_rate = _rate("0.0005", "Of the notional, on entering and on leaving: 0.0005 is 0.05 %.")
     slippage_bps = models.DecimalField(
         max_digits=8, decimal_places=3, default=Decimal(2), validators=[MinValueValidator(0), MaxValueValidator(1000)],

@@ -68,7 +68,9 @@ class Participant(models.Model):
         help_text="Asked when the first cannot be reached. Chosen by the same client; empty: none.",
     )
     symbols = models.JSONField(default=list, blank=True, help_text='["BTC/USDT", ...]; empty: all of the arena.')
-    is_advanced = models.BooleanField(default=False, help_text="Thinks in several steps, with tools.")
+    is_advanced = models.BooleanField(
+        default=False, help_text="Looks at figures with tools, in several steps, before it decides. Each costs a call."
+    )
     is_public = models.BooleanField(default=True, help_text="Shown on the public pages, where these are allowed.")
     is_paused = models.BooleanField(default=False, help_text="Takes no turns; what it holds is still guarded.")
     paused_at = models.DateTimeField(null=True, editable=False)

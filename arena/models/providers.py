@@ -135,7 +135,9 @@ class LlmCall(models.Model):
     provider = models.ForeignKey(LlmProvider, on_delete=models.PROTECT, related_name="calls", db_index=False)
     model = models.CharField(max_length=200)
     purpose = words(CallPurpose)
-    step = models.PositiveIntegerField(default=1, help_text="Of the turn, from 1.")
+    step = models.PositiveIntegerField(
+        default=1, help_text="Which question of its turn, from 1; a fallback's is the next too."
+    )
     status = words(CallStatus, default=CallStatus.RESERVED)
     messages = models.JSONField(
         default=list, help_text='What was sent, in order: {"role": "system", "text": sha256 of an llm_texts row}, ...'

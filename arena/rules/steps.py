@@ -25,6 +25,7 @@ class StepWords:
 
     text: str
     lookups: tuple[Lookup, ...]
+    called: tuple[str, ...] = ()  # each call as "name arguments", answered or not
 
 
 def step_words(step: Step) -> StepWords:
@@ -36,7 +37,8 @@ def step_words(step: Step) -> StepWords:
         Lookup(result.name, _arguments(calls.get(result.call_id, {}).get("args")), result.content)
         for result in step.results
     )
-    return StepWords(text.strip(), lookups)
+    called = tuple(f"{call.get('tool_name', '')} {_arguments(call.get('args'))}".strip() for call in calls.values())
+    return StepWords(text.strip(), lookups, called)
 
 
 def steps_text(steps: Sequence[Step]) -> str:

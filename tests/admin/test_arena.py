@@ -109,6 +109,23 @@ def test_every_page_opens_with_few_questions_and_shows_no_key(desk: HttpClient, 
     assert _body(desk, "/admin/").count("/admin/arena/") >= len(PAGES)
 
 
+def test_the_page_of_a_turn_shows_what_was_looked_up_in_each_step(desk: HttpClient, stage: Stage) -> None:
+    stage.add_bot(is_advanced=True)
+    record = {"text": "What did I do?", "calls": [{"name": "own_record", "arguments": {"symbol": "DOGE/USDT"}}]}
+    pizza = {"calls": [{"name": "order_a_<b>pizza</b>", "arguments": {}},
+                       {"name": "get_candles", "arguments": {"symbol": "BTC/USDT", "span": "1h"}}]}  # fmt: skip
+    stage.sandbox.script_model(record, pizza)
+    take_turn(stage, {"action": "HOLD"})
+    page = _body(desk, _page(ArenaTurn, ArenaTurn.objects.get().pk))
+    for told in ("question 3", "Together", "Step 1", "What did I do?", "symbol DOGE/USDT", "closed positions", "Step 2",
+                 "&lt;b&gt;pizza", "There is no tool", "<th>began</th>", "You may call tools in 3 more answers"):  # fmt: skip
+        assert told in page, told
+    page = _body(desk, _page(LlmCall, LlmCall.objects.get(step=2).pk))
+    for told in ("tools that were offered", "get_candles, indicator", "own_record {", "closed positions", "tool own_record"):
+        assert told in page, told
+    assert "part_kind" not in page
+
+
 def test_a_list_of_many_participants_asks_no_more_than_a_list_of_one(desk: HttpClient, stage: Stage) -> None:
     def asked(model: Any) -> int:
         with CaptureQueriesContext(connections["operator"]) as queries:

@@ -148,11 +148,11 @@ def start(
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         port = runner.addresses[0][1]
-        ready.set()
 
     def run() -> None:
         asyncio.set_event_loop(loop)
         loop.run_until_complete(serve())
+        loop.call_soon(ready.set)  # not before: a stop that came while it was being set up would be lost
         loop.run_forever()
         loop.run_until_complete(runner.cleanup())
         loop.close()

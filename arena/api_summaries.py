@@ -17,6 +17,7 @@ from arena.rules.statuses import SummaryStatus
 from arena.services.want_summary import NotEnoughHistory, ask_for_summary, await_summary
 from bots.models import Bot
 from bots.selectors import resolve_bot
+from clients.idempotency import idempotent_start
 from clients.views import ScopedView
 from ground.http import json_response
 from ground.scope import Scope
@@ -70,6 +71,7 @@ class ForceSummarizeView(ScopedView):
     @extend_schema(
         operation_id="force_summarize", request=None, responses={200: SummaryForcedShown, 400: NotEnoughShown}
     )
+    @idempotent_start
     def post(self, request: Request, bot: str) -> HttpResponse:
         """Have a bot's decisions summarised now, from five on, by its own provider and within its budget.
 

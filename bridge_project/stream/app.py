@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 PATH = "/api/stream"
 RETRY_MS = 2000
+SLOWEST_S = 60.0  # whoever takes nothing for so long is cut off, and resumes by its last event
 # The ticket is the whole credential and no cookie counts here, so any page may ask, and none is shown anything by that alone.
 HEADERS = [
     (b"access-control-allow-origin", b"*"),
@@ -66,6 +67,7 @@ class Application:
             await self._live(receive, send)
             return
         self._begin()
+        send = _in_time(send)
         if scope["type"] == "websocket":
             await serve_websocket(scope, receive, send, hub=self.hub, states=self.states)
         elif scope["path"] == "/livez":
@@ -173,6 +175,19 @@ class Application:
             if len(rows) < MOST_ROWS or len(told) < len(rows):
                 return
             known = told[-1].cursor or known
+
+
+def _in_time(send: Send) -> Send:
+    """Sends, and gives the connection up where the other side takes nothing for so long."""
+
+    async def within(event: Event) -> None:
+        try:
+            async with asyncio.timeout(SLOWEST_S):
+                await send(event)
+        except TimeoutError:
+            raise ConnectionAbortedError("It takes nothing any more.") from None
+
+    return within
 
 
 async def _answer(send: Send, status: int, body: bytes) -> None:

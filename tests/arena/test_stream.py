@@ -26,9 +26,12 @@ from django.utils import timezone
 from arena.models import ArenaEvent
 from arena.rules.statuses import EventKind
 from arena.services.events import NewEvent, tell
+from bridge_project.stream import app as stream_app
+from bridge_project.stream.state import States
 from bridge_project.up import programs
 from clients.models import ApiKey, Client
 from clients.rules.words import KeyKind, KeyScope
+from clients.services.tickets import Bearer
 from ground.scope import system_scope
 from tests.arena.test_state import decide, market, participant, say
 from tests.fixtures import Caller, Cast, make_key
@@ -237,6 +240,41 @@ def test_a_ticket_opens_the_stream_once_and_a_revoked_key_ends_it(cast: Cast, st
         assert stream.listen(**bad).answer.status_code == 401, bad
     assert Caller(pings).get("/api/stream").status == 403
     assert cast.nobody.get("/api/stream").status == 401
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_who_takes_nothing_any_more_is_cut_off_and_holds_nothing(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a database: the connection's other side alone is played."""
+
+    async def known(*_: Any, **__: Any) -> Bearer:
+        return Bearer("key:tbc_0123456789", None)
+
+    async def forever(*_: Any) -> Any:
+        await asyncio.Event().wait()
+
+    async def play() -> tuple[int, list[Any]]:
+        made = stream_app.Application()
+        made._running = asyncio.create_task(forever())
+        made.hub.is_ready.set()
+        asked = [{"type": f"{kind}.connect"}] if kind == "websocket" else []
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            return asked.pop() if asked else await forever()
+
+        async def send(event: Any) -> None:
+            sent.append(event)
+            await (forever() if len(sent) > 2 else asyncio.sleep(0))
+
+        scope = {"type": kind, "path": "/api/stream", "method": "GET", "headers": [], "query_string": b""}
+        await asyncio.wait_for(made(scope, receive, send), WAIT_S)
+        return len(sent), made.hub.everybody()
+
+    monkeypatch.setattr(stream_app, "SLOWEST_S", 0.05)
+    monkeypatch.setattr(stream_app, "find_bearer", known)
+    monkeypatch.setattr("bridge_project.stream.websocket.find_bearer", known)
+    monkeypatch.setattr(States, "text", lambda *_, **__: asyncio.sleep(0, "{}"))
+    assert asyncio.run(play()) == (3, [])
 
 
 def test_without_a_stream_the_web_says_to_poll(cast: Cast) -> None:

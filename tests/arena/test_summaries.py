@@ -225,9 +225,12 @@ def test_the_api_forces_and_shows_a_summary(
 
     ids += decide(bot_id, 1)
     say(stage, ("Patience was right.", ids[4]))
+    monkeypatch.setattr("arena.api_summaries.SUMMARY_WAIT_S", 120.0)  # a first question loads a large library
     with ThreadPoolExecutor(1) as pool:
         monkeypatch.setattr(want_summary.current_app, "send_task", lambda _, args, **__: pool.submit(_work, *args))
-        forced = cast.acme_manages.post(f"{path}/force-summarize")
+        forced = cast.acme_manages.post(f"{path}/force-summarize", **{"Idempotency-Key": "once"})
+    again = cast.acme_manages.post(f"{path}/force-summarize", **{"Idempotency-Key": "once"})
+    assert (again.body, len(stage.sandbox.model_calls())) == (forced.body, 1)
     assert (forced.status, forced.body["success"], forced.body["message"]) == (200, True, "5 decisions are summarised.")
     shape = {"summary", "summarizedCount", "summarizedFrom", "summarizedTo", "generatedAt", "tokenCount"}
     assert set(forced.body["summary"]) == shape

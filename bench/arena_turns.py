@@ -89,8 +89,8 @@ class Turns:
         time.sleep(seconds)
         after = self.look()
         spent = after.clock - before.clock
-        row = self.database.execute(_TURNS, [before.at, after.at]).fetchone() or ()
-        ended, done, failed, skipped, waits, took_s = row
+        row = self.database.execute(_TURNS, [before.at, after.at]).fetchone()
+        ended, done, failed, skipped, waits, took_s = row or (0,) * 6
         if not ended:
             raise SystemExit(f"No turn ended.\n{self.ground.last_words()}")
         own = cpu.between(before.turns, after.turns) / 1e6 / ended

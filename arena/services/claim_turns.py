@@ -14,6 +14,7 @@ from ground.sql import fetch_all, fetch_hot
 
 SCOPE = system_scope("arena")
 MOST_AT_ONCE = 100
+MOST_WAITING = 100  # for a worker: where more is due it stays due, so that whose turn comes next is decided late
 ASK_AGAIN = timedelta(seconds=15)  # a turn that nobody took up is offered again
 
 # A switch for all, for its client or for itself holds a bot.
@@ -46,12 +47,14 @@ _CLAIM = f"""
         SELECT p.bot_id, p.client_id, p.turns + 1 AS number, p.forced_at IS NOT NULL AS is_forced, p.forced_by, p.prompt_id
           FROM arena_participants p JOIN due d ON d.bot_id = p.bot_id
          WHERE NOT p.is_paused AND {_IS_DUE}
-         ORDER BY d.place, d.next_turn_at, p.bot_id LIMIT %(most)s FOR UPDATE OF p SKIP LOCKED
+         ORDER BY d.place, d.next_turn_at, p.bot_id LIMIT least(%(most)s, greatest(0, {MOST_WAITING}
+             - (SELECT count(*) FROM arena_turns t WHERE t.status = 'claimed' AND t.lease_token IS NULL)))
+           FOR UPDATE OF p SKIP LOCKED
     ), opened AS (
         INSERT INTO arena_turns (id, bot_id, client_id, number, cause, requested_by, status, message, prompt_id, model,
-                                 briefing, attempts, created_at, recorded_at)
+                                 briefing, attempts, created_at, recorded_at, lease_until)
         SELECT gen_random_uuid(), bot_id, client_id, number, CASE WHEN is_forced THEN 'forced' ELSE 'schedule' END,
-               forced_by, 'claimed', '', prompt_id, '', '{{}}', 0, %(now)s, %(now)s
+               forced_by, 'claimed', '', prompt_id, '', '{{}}', 0, %(now)s, %(now)s, %(now)s + %(offer)s
           FROM picked
         ON CONFLICT DO NOTHING RETURNING id, bot_id
     ), moved AS (
@@ -64,17 +67,22 @@ _CLAIM = f"""
     )
     SELECT o.id FROM opened o JOIN moved m ON m.bot_id = o.bot_id
 """  # noqa: S608 - made of constants
-# A lease, or a turn, from far ahead is one from before the host's clock was set back.
-_WAITING = """
-    SELECT id FROM arena_turns
-     WHERE status = ANY(%(open)s) AND (lease_until < %(now)s OR lease_until > %(now)s + %(lasts)s + interval '10 minutes'
-        OR (lease_until IS NULL AND NOT created_at BETWEEN %(now)s - %(again)s AND %(now)s + interval '1 minute'))
-     ORDER BY created_at LIMIT %(most)s
+# Offered again: what nobody took up, and what its worker no longer holds. A lease from far ahead is one from before the host's
+# clock was set back. An offer is a lease without a token, so that what waits in the queue is not put into it once more each time.
+_OFFER_AGAIN = """
+    WITH left_over AS (
+        SELECT id FROM arena_turns
+         WHERE status = ANY(%(open)s) AND (lease_until IS NULL OR lease_until < %(now)s
+                                           OR lease_until > %(now)s + %(lasts)s + interval '10 minutes')
+         ORDER BY created_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
+    )
+    UPDATE arena_turns t SET lease_until = %(now)s + %(offer)s, lease_token = NULL
+      FROM left_over l WHERE t.id = l.id RETURNING t.id
 """
 _TAKE = """
     UPDATE arena_turns SET lease_token = %(token)s, lease_until = %(until)s, attempts = attempts + 1
      WHERE id = %(id)s AND status = ANY(%(open)s)
-       AND (lease_until IS NULL OR lease_until < %(now)s OR lease_until > %(until)s + interval '10 minutes')
+       AND (lease_token IS NULL OR lease_until < %(now)s OR lease_until > %(until)s + interval '10 minutes')
     RETURNING bot_id, client_id, number, status, prompt_id, created_at, answered_at, attempts
 """
 
@@ -98,13 +106,13 @@ class TakenTurn:
 
 def claim_turns(*, now: datetime, most: int = MOST_AT_ONCE) -> list[UUID]:
     """Open the turns that are due, and name those that wait for a worker: new ones, and such whose worker is gone."""
-    params: dict[str, Any] = {"now": now, "open": [str(s) for s in OPEN_TURNS], "most": most, "again": ASK_AGAIN}
+    params: dict[str, Any] = {"now": now, "open": [str(s) for s in OPEN_TURNS], "most": most, "offer": ASK_AGAIN}
     with SCOPE.transaction(reason="turns that are due"):
         chosen = arena_settings()
         lasts = timedelta(seconds=chosen.turn_timeout_s)
         params |= {"every_s": chosen.turn_interval_s, "lasts": lasts, "exchange": chosen.exchange}
         opened = [row[0] for row in fetch_all(_CLAIM, params)]
-        return opened + [row[0] for row in fetch_all(_WAITING, params) if row[0] not in opened]
+        return opened + [row[0] for row in fetch_all(_OFFER_AGAIN, params)]
 
 
 def take_turn(turn_id: UUID, *, lasts: timedelta, now: datetime) -> TakenTurn | None:

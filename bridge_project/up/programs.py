@@ -42,8 +42,9 @@ def now() -> list[str]:
 
 
 def arena() -> list[str]:
-    """Turns of the arena, which mostly wait for language models: ARENA_CONCURRENCY threads (8) of one process."""
-    threads = ("-P", "threads", "-c", _number("ARENA_CONCURRENCY", 8))
+    """Turns of the arena, which mostly wait for language models: up to ARENA_CONCURRENCY threads (32) of one process, each
+    made when it is first needed."""
+    threads = ("-P", "threads", "-c", _number("ARENA_CONCURRENCY", 32))
     return [*CELERY, "worker", "-Q", "arena", "-n", "arena@%h", *threads, *ALONE]
 
 

@@ -251,6 +251,20 @@ def test_turns_are_fair_to_clients_and_come_once_an_interval(stage: Stage, bot_i
     assert Participant.objects.filter(next_turn_at__gt=stage.now + timedelta(seconds=150)).count() == 5
 
 
+def test_a_turn_that_waits_for_a_worker_is_offered_again_now_and_then_and_not_at_each_tick(
+    stage: Stage, bot_id: UUID
+) -> None:
+    stage.refresh()
+    (turn_id,) = claim_turns(now=stage.now)
+    later = stage.now + timedelta(seconds=16)
+    assert claim_turns(now=stage.now) == []
+    assert claim_turns(now=later) == [turn_id]
+    assert claim_turns(now=later + timedelta(seconds=2)) == []
+    assert take_turn(turn_id, lasts=timedelta(minutes=5), now=later) is not None
+    assert take_turn(turn_id, lasts=timedelta(minutes=5), now=later) is None
+    assert claim_turns(now=later + timedelta(seconds=60)) == []
+
+
 def test_a_clock_set_back_or_a_shorter_interval_keeps_no_bot_from_its_turns(stage: Stage, bot_id: UUID) -> None:
     stage.refresh()
     ahead = stage.now + timedelta(hours=1)

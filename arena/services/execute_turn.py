@@ -75,10 +75,11 @@ def execute_turn(turn: TakenTurn, answer: ModelAnswer, *, prompt_sent: str, now:
     be read or must not be done is a decision on record too, with the reason, and no success.
     """
     with SCOPE.transaction(reason=f"turn {turn.number}"):
+        # The bot, its turn, its account: in this order, as a reset locks them.
+        is_halted = bool((fetch_hot(_IS_HALTED, [turn.bot_id]) or (True,))[0])
         row = fetch_hot(_LOCK_TURN, [turn.id, turn.token])
         if row is None or row[0] != TurnStatus.ANSWERED:
             return Outcome.LEASE_LOST
-        is_halted = bool((fetch_hot(_IS_HALTED, [turn.bot_id]) or (True,))[0])
         [participant] = hot_rows(Participant, "WHERE t.bot_id = %s", [turn.bot_id])
         accounts = lock_accounts([turn.bot_id])
         stand = stand_of(participant, accounts[turn.bot_id], held_on_paper([turn.bot_id]), now=now)
@@ -122,8 +123,8 @@ def _why_not(turn: TakenTurn, stand: Stand, *, is_halted: bool, now: datetime) -
         return "The bot was paused, halted or stopped before its answer came; nothing was done."
     if turn.answered_at is not None and now - turn.answered_at > GOOD_FOR:
         return "The answer is too old to act upon; nothing was done."
-    if not stand.prices or any(one.symbol not in stand.prices for one in stand.held.values()):
-        return "Prices are older than the arena allows; nothing was done."
+    if why_stale := stand.why_stale:
+        return f"{why_stale}; nothing was done."
     due = exits_due(list(stand.held.values()), stand.prices, stand.settings)
     if due:
         return "A stop or liquidation is due at this price and comes first; nothing was done."

@@ -14,6 +14,7 @@ from arena.models import LlmProvider, Participant, PromptVersion
 from arena.services.events import tell
 from arena.services.lock_participant import check_may_change, lock_participant, state_event
 from arena.services.prompts import SavedPrompt, add_version
+from arena.services.providers import checked_model
 from bots.models import Bot
 from bots.rules.words import RuntimeKind
 from bots.services.manage_bots import clone_bot, create_bot
@@ -148,6 +149,8 @@ def _set(participant: Participant, given: dict[str, Any], *, currency: str) -> N
         values["symbols"] = _symbols(values["symbols"], currency=currency)
     if "leverage_by_symbol" in values:
         values["leverage_by_symbol"] = _leverages(values["leverage_by_symbol"], currency=currency)
+    if values.get("model"):
+        values["model"] = checked_model(values["model"])
     if values.get("provider_id") is not None:
         _check_provider(values["provider_id"], client_id=participant.client_id, field="provider_id")
     if values.get("fallback_id") is not None:

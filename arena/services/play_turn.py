@@ -101,8 +101,8 @@ def _begin(turn: TakenTurn, *, now: datetime) -> bool:
         if account is None or (why_not := _why_not(turn)):
             return _skip(turn, "It has no account with paper money." if account is None else why_not, now=now)
         stand = stand_of(participant, account, held_on_paper([turn.bot_id]), now=now)
-        if not stand.prices or any(one.symbol not in stand.prices for one in stand.held.values()):
-            return _skip(turn, "Prices are older than the arena allows; nothing was asked.", now=now)
+        if why_stale := stand.why_stale:
+            return _skip(turn, f"{why_stale}; nothing was asked.", now=now)
         request = _request(turn, participant, stand, now=now)
         shown = {"prices_at": stand.prices_at, "briefing": json.dumps(briefing_json(stand))}
         run_hot(_BRIEFED, {"id": turn.id, "token": turn.token} | shown)

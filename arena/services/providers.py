@@ -178,6 +178,14 @@ def find_provider(*, scope: Scope, provider_id: UUID) -> LlmProvider:
     return provider
 
 
+def checked_model(given: Any) -> str:
+    """A model's name, which may become a part of an address. Raises InvalidInput."""
+    name = _text("model", given, most=200)
+    if not _MODEL.match(name) or ".." in name:
+        raise _bad("model", "A model's name is made of letters, digits and . _ : / @ + -")
+    return name
+
+
 def _usable_by(client_id: UUID) -> Q:
     return Q(client_id=client_id) | Q(client_id=None, is_shared=True)
 
@@ -207,9 +215,7 @@ def _checked(given: dict[str, Any], *, kind: ProviderKind, client_id: UUID | Non
     if "name" in given:
         fields["name"] = _text("name", given["name"], most=100)
     if "model" in given:
-        fields["model"] = _text("model", given["model"], most=200)
-        if not _MODEL.match(fields["model"]):
-            raise _bad("model", "A model's name is made of letters, digits and . _ : / @ + -")
+        fields["model"] = checked_model(given["model"])
     if "base_url" in given:
         fields["base_url"] = _address(str(given["base_url"]), kind=kind, client_id=client_id)
     if "api_key" in given:

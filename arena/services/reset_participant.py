@@ -29,7 +29,7 @@ from ledger.services.record_paper import held_on_paper, lock_accounts, record_fi
 
 # Whoever records states holds this row, so no state of the old life is written into the new one.
 _LOCK_SNAPSHOTS = "SELECT 1 FROM ledger_state WHERE id = 1 FOR UPDATE"
-# Before the participant, as a turn that is carried out locks them.
+# After the bot itself, so that none is opened any more, and before its account, as a turn locks them.
 _LOCK_TURNS = "SELECT 1 FROM arena_turns WHERE bot_id = %(old)s AND status = ANY(%(open)s) FOR UPDATE"
 _END_TURNS = """
     UPDATE arena_turns SET status = 'failed', message = 'The bot was reset.', finished_at = %(now)s, lease_token = NULL,
@@ -95,8 +95,8 @@ def reset_participant(*, scope: Scope, bot_id: UUID, now: datetime) -> UUID:
     with house.transaction(reason="reset"):
         values: dict[str, Any] = {"old": bot_id, "now": now, "open": [str(status) for status in OPEN_TURNS]}
         run(_LOCK_SNAPSHOTS)
-        fetch_all(_LOCK_TURNS, values)
         participant = lock_participant(scope, bot_id)
+        fetch_all(_LOCK_TURNS, values)
         _close_all(scope, bot_id, now=now)
         archive = _make_archive(participant.bot, by=scope.actor, now=now)
         values["new"] = archive.id

@@ -39,6 +39,14 @@ class Stand:
     settings: ArenaSettings
     prices_at: datetime | None  # of the oldest fresh price; None: there is none
 
+    @property
+    def why_stale(self) -> str:
+        """Why nothing is decided at these prices; empty: there are some, and one of everything that is held."""
+        missing = sorted({one.symbol for one in self.held.values()} - self.prices.keys())
+        if missing:
+            return f"There is no fresh price of {', '.join(missing)}, which it holds"
+        return "" if self.prices else "Prices are older than the arena allows"
+
 
 def stand_of(participant: Participant, account: PaperAccount, held: dict[UUID, HeldOnPaper], *, now: datetime) -> Stand:
     """Within the caller's transaction. What is held is valued at fresh prices alone: without one, equity is not known."""

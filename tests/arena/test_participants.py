@@ -28,6 +28,7 @@ from arena.rules.statuses import HaltKind, HaltScope
 from arena.services.claim_turns import claim_turns
 from arena.services.halts import halt, halt_by_rule, lift_halt, standing_halts
 from arena.services.participants import change_participant, clone_participant, create_participant, save_prompt
+from arena.services.play_turn import play_turn
 from arena.services.refresh_prices import SCOPE
 from arena.services.report_health import judge_participants
 from arena.services.reset_participant import reset_participant
@@ -136,6 +137,7 @@ def test_limits_and_providers_are_checked_before_anything_is_written(cast: Cast,
         ({"min_size": D("NaN")}, InvalidInput), ({"daily_budget": D(-1)}, InvalidInput),
         ({"turn_interval_s": 1}, InvalidInput), ({"symbols": ["BTC/EUR"]}, InvalidInput),
         ({"symbols": ["///"]}, InvalidInput), ({"leverage_by_symbol": {"BTC/USDT": 0}}, InvalidInput),
+        ({"model": "models/../files"}, InvalidInput), ({"model": "gpt 4"}, InvalidInput),
         ({"bot_id": uuid4()}, InvalidInput), ({"provider_id": theirs.id}, NotFound),
         ({"fallback_id": theirs.id}, NotFound), ({"fallback_id": shared.id}, InvalidInput),
     ]  # fmt: skip
@@ -501,6 +503,9 @@ def test_what_no_exchange_lists_any_more_is_closed_by_hand_at_the_last_price_see
         ArenaSettings.objects.update(exchange="kraken")
     with pytest.raises(Conflict, match="nothing is closed"):  # it was seen a moment ago: the exchange may be away
         close_position(scope=acme, bot_id=bot_id, position=str(position), now=stage.now)
+    for turn_id in claim_turns(now=stage.now):  # none before the first prices of an exchange
+        assert play_turn(turn_id) == "skipped" and how == "delisted"
+        assert "no fresh price of BTC/USDT, which it holds" in ArenaTurn.objects.get(pk=turn_id).message
     Position.objects.update(marked_at=stage.now - timedelta(hours=2))
     if how != "delisted":
         with pytest.raises(Conflict, match="nothing is closed"):  # nothing of the new exchange was read yet

@@ -18,9 +18,10 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
 from arena.admin.participant_panel import answer_shown
-from arena.admin.shown import SHADOW_COLORS, ArenaFacts, dollars, participant_link, percent_gain, uuid_of
+from arena.admin.shown import SHADOW_COLORS, ArenaFacts, cents, dollars, participant_link, percent_gain, uuid_of
 from arena.models import LlmCall, ShadowRun, ShadowTurn
 from arena.rules.statuses import CallPurpose, ShadowKind, ShadowStatus
+from arena.rules.words import ReplyAction
 from arena.services.want_shadow import OPEN, continue_shadow, stop_shadow
 from clients.admin_base import NOTHING, ago, badge, confirmation
 from ledger.admin.bot_section import HEIGHT, WIDTH
@@ -28,7 +29,7 @@ from ledger.admin.lists import BotChooser
 from ledger.admin.shown import figure, instant, linked, percent, plain
 
 ROWS = 100  # turns on a page of a run
-_RUN = (instant("created_at"), instant("finished_at"), instant("next_at"))
+_RUN = (instant("created_at"), instant("finished_at"))
 _ASKED = ShadowTurn.objects.filter(run=OuterRef("pk"), finished_at__isnull=False).order_by().values("run")
 RULE_NAMES = {"fee_rate": "fee", "stop_loss_ratio": "stop-loss", "take_profit_ratio": "take-profit"}
 
@@ -38,14 +39,14 @@ def shown_count(value: Any) -> str:
 
 
 def _gain(value: Decimal | None) -> SafeString | str:
-    return figure(value, gain=True)
+    return NOTHING if value is None else figure(round(value, 2), gain=True)
 
 
 FIGURES = (
-    ("equity at the beginning", "start_equity", figure), ("equity at the end", "equity", figure),
+    ("equity at the beginning", "start_equity", cents), ("equity at the end", "equity", cents),
     ("profit", "profit", _gain), ("return", "return_ratio", percent_gain),
     ("deepest fall", "max_drawdown_ratio", percent), ("fills", "trades", shown_count),
-    ("positions closed", "closed", shown_count), ("fees", "fees", figure),
+    ("positions closed", "closed", shown_count), ("fees", "fees", cents),
 )  # fmt: skip
 
 
@@ -187,7 +188,7 @@ def panel_of(row: ShadowRun, *, page: int) -> dict[str, Any]:
     address = reverse("admin:arena_shadowrun_change", args=[row.pk])
     return {
         "row": row, "state": state_badge(row), "against": against(row), "is_model": is_model, **counted,
-        "is_open": row.status in OPEN,
+        "is_open": row.status in OPEN, "goes_on": ago(row.next_at) if row.status in OPEN and row.next_at else "",
         "agreement": percent(result.get("agreement_ratio")) if result.get("agreement_ratio") is not None
         else percent(Decimal(counted["agree"]) / counted["readable"]) if counted["readable"] else NOTHING,
         "figures": [(name, show(mine.get(key)), show(real.get(key))) for name, key, show in FIGURES] if mine else [],
@@ -233,12 +234,23 @@ def _turn(one: ShadowTurn, *, is_model: bool) -> dict[str, Any]:
     return {
         "number": linked("arena_arenaturn", one.turn_id, f"{one.turn.number:,}"),
         "call": linked("arena_llmcall", one.call_id, "its answer") if one.call_id else "",
-        "real": [answer_shown(said) for said in real if isinstance(said, dict)],
-        "mine": [answer_shown(said) for said in one.decisions_json if isinstance(said, dict)],
+        "real": _answers(real),
+        "mine": _answers(one.decisions_json),
         "agrees": (unread if one.agrees is None else agrees[one.agrees]) if is_model else "",
         "notes": [*one.notes_json, *one.simulated_json],
-        "equity": figure(one.equity), "real_equity": figure(one.real_equity),
+        "equity": cents(one.equity), "real_equity": cents(one.real_equity),
     }  # fmt: skip
+
+
+def _answers(decisions: list[Any]) -> list[dict[str, Any]]:
+    """What an answer asks for; all that it leaves as it is stands in one line."""
+    known = [one for one in decisions if isinstance(one, dict)]
+    holds = [one for one in known if one.get("action") == ReplyAction.HOLD]
+    shown = [answer_shown(one) for one in known if one not in holds]
+    if holds:
+        symbols = ", ".join(str(one["symbol"]) for one in holds if one.get("symbol"))
+        shown.append(answer_shown({**holds[0], "symbol": symbols}))
+    return shown
 
 
 def _costs(mine: dict[str, Any], real: dict[str, Any]) -> list[tuple[str, str, str]]:

@@ -101,6 +101,15 @@ def play_shadow() -> str | None:
     return str(run_id) if run_id else None
 
 
+@shared_task(name="arena.read_history")
+def read_history() -> int:
+    """Read bars from before the arena was there, for a few markets that lack them; how many."""
+    from arena.services.read_history import read_history as read
+    from exchanges.gateways.configured import configured_gateways
+
+    return read(gateways=configured_gateways(), now=timezone.now())
+
+
 @shared_task(name="arena.thin_events")
 def thin_events() -> int:
     """Drop events of the stream that nobody can resume from any more, and old bars of prices; how many of both."""

@@ -206,6 +206,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "claim-turns": {"task": "arena.claim_turns", "schedule": 2.0, "options": {"expires": 10}},
     "nudge-summaries": {"task": "arena.nudge_summaries", "schedule": 10.0, "options": {"expires": 20}},
     "nudge-shadows": {"task": "arena.nudge_shadows", "schedule": 2.0, "options": {"expires": 10}},
+    "read-history": {"task": "arena.read_history", "schedule": 10.0, "options": {"expires": 10}},
     "thin-events": {"task": "arena.thin_events", "schedule": 600.0, "options": {"expires": 500}},
     "finish-deletions": {"task": "bridge_project.finish_deletions", "schedule": 5.0, "options": {"expires": 30}},
     "thin-records": {"task": "bridge_project.thin_records", "schedule": 3600.0, "options": {"expires": 600}},

@@ -81,6 +81,17 @@ class Ticker:
 
 
 @dataclass(frozen=True, slots=True)
+class Candle:
+    """The prices of one span of time in one market; quote per base."""
+
+    start_at: datetime  # aware, UTC
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class MarketRules:
     """What an order in one market must keep. What the exchange does not state is None."""
 

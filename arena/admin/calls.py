@@ -25,7 +25,7 @@ from ledger.admin.lists import BotChooser
 from ledger.admin.shown import document, instant, linked, report
 
 LONG = ("messages", "reply")
-_FIGURE = re.compile(r"-?[0-9]{1,30}\.[0-9]{1,40}")
+_FIGURE = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,40}|E-[0-9]{1,2})")
 
 
 @admin.register(LlmCall)
@@ -94,7 +94,7 @@ class LlmCallAdmin(ArenaFacts):
             LlmText.objects.filter(client=row.client_id, sha256__in=hashes).values_list("sha256", "text")
         ) if row.client_id else {}  # fmt: skip
         shown = ((_role(one), _part(one, _text(one, found))) for one in parts)
-        return format_html_join("", "<p><strong>{}</strong></p>{}", shown) if parts else NOTHING
+        return format_html_join("", '<div class="bridge-step"><p><strong>{}</strong></p>{}</div>', shown) if parts else NOTHING
 
     @display(description="reply")
     def raw(self, row: LlmCall) -> SafeString | str:

@@ -11,7 +11,8 @@ from ledger.models.columns import money, ratio
 
 
 class ArenaMarket(models.Model):
-    """One pair of the arena's exchange: its rules, and the newest price with its age. Written by the refresh alone."""
+    """One pair of the arena's exchange: its rules, and the newest price with its age. Written by the refresh, and
+    by the reading of history."""
 
     id = models.BigAutoField(primary_key=True)
     exchange = models.CharField(max_length=64)
@@ -32,6 +33,7 @@ class ArenaMarket(models.Model):
     quote_volume_24h = models.DecimalField(max_digits=76, decimal_places=36, null=True)
     observed_at = models.DateTimeField(null=True, help_text="The exchange's time of the price, or when it was read.")
     fetched_at = models.DateTimeField(null=True, help_text="When we read it.")
+    history_at = models.DateTimeField(null=True, help_text="When bars from before were asked for; empty: not yet.")
 
     class Meta:
         db_table = "arena_markets"
@@ -60,7 +62,7 @@ class PriceBar(models.Model):
     high = money()
     low = money()
     close = money()
-    prices = models.PositiveIntegerField(help_text="How many were seen.")
+    prices = models.PositiveIntegerField(help_text="How many were seen; 0: the exchange's own bar.")
 
     class Meta:
         db_table = "arena_price_bars"

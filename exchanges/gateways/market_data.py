@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from exchanges.gateways import errors, markets, parsing
 from exchanges.gateways.asking import Asker
 from exchanges.symbols import normalize
-from exchanges.types import MarketRules, MarketType, Ticker
+from exchanges.types import Candle, MarketRules, MarketType, Ticker
 
 _DECIMAL_PLACES, _SIGNIFICANT_DIGITS = 2, 3  # ccxt's words for what a precision counts; else it is the step itself
+
+_SPAN_WORDS = {timedelta(minutes=5): "5m", timedelta(hours=1): "1h"}
 
 
 class MarketDataReader(Asker):
@@ -45,6 +48,26 @@ class MarketDataReader(Asker):
                 except parsing.Unreadable:
                     continue
         return found
+
+    def fetch_candles(self, symbol: str, *, span: timedelta, count: int) -> list[Candle]:
+        """The newest bars of a pair, oldest first, the last one not over yet; those that cannot be read are left out. None
+        where the exchange does not list the pair or has no bars of that length. One call."""
+        word = _SPAN_WORDS.get(span, "")
+        with self._lock:
+            self._share_markets()
+            names = [market["symbol"] for market in self._listed([symbol]).values()]
+            if not names or not self._client.has.get("fetchOHLCV") or word not in (self._client.timeframes or {}):
+                return []
+            rows = self._ask(lambda: self._client.fetch_ohlcv(names[0], word, limit=count))
+        if not isinstance(rows, list):
+            raise errors.unreadable(self.exchange, self.title, "no list of candles")
+        found = []
+        for row in rows:
+            try:
+                found.append(parsing.candle(row))
+            except parsing.Unreadable:
+                continue
+        return sorted(found, key=lambda one: one.start_at)[-count:]
 
     def fetch_market_rules(self, symbols: Collection[str]) -> dict[str, MarketRules]:
         """The rules of orders of these markets, by our pair; a pair that is not listed or not traded is left out."""

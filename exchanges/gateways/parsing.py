@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from exchanges.types import Balance, OpenOrder, Side, Ticker, Trade
+from exchanges.types import Balance, Candle, OpenOrder, Side, Ticker, Trade
 
 Row = Mapping[str, Any]
 
@@ -103,6 +103,16 @@ def ticker(row: Row, symbol: str) -> Ticker:
         quote_volume_24h=number_or_none(row.get("quoteVolume")),
         observed_at=None if row.get("timestamp") is None else _instant(row["timestamp"]),
     )
+
+
+def candle(row: Any) -> Candle:
+    """One bar: when it began, open, high, low, close, and whatever stands behind."""
+    if not isinstance(row, list | tuple) or len(row) < 5:
+        raise Unreadable("a candle that is none")
+    first, high, low, last = (_positive(value, "price of a candle") for value in row[1:5])
+    if not low <= min(first, last) <= max(first, last) <= high:
+        raise Unreadable("a candle whose prices contradict each other")
+    return Candle(_instant(row[0]), first, high, low, last)
 
 
 def is_in_book(row: Row) -> bool:

@@ -17,6 +17,7 @@ FUTURES = Routes()
 INVERSE = Routes()
 _DAY_MS = 86_400_000
 _AHEAD_MS = 1_000
+_INTERVALS_MS = {"1m": 60_000, "5m": 300_000, "15m": 900_000, "1h": 3_600_000, "4h": 14_400_000, "1d": _DAY_MS}
 
 
 def error(code: int, msg: str, status: int = 400) -> Reply:
@@ -148,6 +149,29 @@ def ticker(desk: Desk, call: Call) -> Reply:
     if market := _market(desk, call):
         return Reply(_ticker_row(market, desk.now_ms()))
     return Reply([_ticker_row(market, desk.now_ms()) for market in desk.markets()])
+
+
+@SPOT.on("GET", "/api/v3/klines")
+@FUTURES.on("GET", "/fapi/v1/klines")
+def klines(desk: Desk, call: Call) -> Reply:
+    """Bars up to now. Those before the last are made up, the same each time, around where the price opened."""
+    market = _named(desk, call)
+    length_ms = _INTERVALS_MS.get(call.query.get("interval", ""))
+    if length_ms is None:
+        raise Refused(error(-1120, "Invalid interval."))
+    count = min(max(number(call.query.get("limit"), 500) or 500, 1), 1000)
+    newest = desk.now_ms() // length_ms
+    return Reply(
+        [_kline(market, place, length_ms, is_last=place == newest) for place in range(newest - count + 1, newest + 1)]
+    )
+
+
+def _kline(market: Market, place: int, length_ms: int, *, is_last: bool) -> list[Any]:
+    first = market.past_price(place - 1, length_ms)
+    last = market.price if is_last else market.past_price(place, length_ms)
+    high, low = max(first, last) + market.tick, max(market.tick, min(first, last) - market.tick)
+    prices = [money.text(price) for price in (first, high, low, last)]
+    return [place * length_ms, *prices, "12.5", (place + 1) * length_ms - 1, "1000", 40, "6", "500", "0"]
 
 
 def _ticker_row(market: Market, now_ms: int) -> dict[str, Any]:

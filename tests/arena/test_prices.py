@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal as D
+from itertools import pairwise
 from uuid import UUID
 
 import pytest
@@ -12,7 +13,10 @@ from django.core.management import call_command
 from django.db import connections
 
 from arena.models import ArenaEvent, ArenaMarket, ArenaSettings, ArenaState, PriceBar
+from arena.rules.bars import LENGTHS, start_of
+from arena.rules.statuses import BarSpan
 from arena.services.guard_positions import guard_positions
+from arena.services.read_history import COUNT, MOST_AT_ONCE, read_history
 from arena.services.refresh_prices import fresh_prices, refresh_prices
 from ledger.models import Position, Trade
 from ledger.rules.words import Action
@@ -47,6 +51,42 @@ def test_one_call_reads_all_prices_with_their_rules_and_their_age(stage: Stage) 
 
 def stage_system() -> str:
     return "binance"
+
+
+def test_the_exchanges_own_bars_stand_before_ours_and_are_read_once(stage: Stage) -> None:
+    """An indicator of 14 hours would have to wait for 14 hours."""
+    assert read_history(gateways=stage.gateways, now=stage.now) == 0  # no market is known yet
+    stage.refresh()
+    now = stage.now
+    ours = {(one.market_id, one.span): one for one in PriceBar.objects.all()}
+    stage.sandbox.fault("exchange:binance", "drop")
+    assert read_history(gateways=stage.gateways, now=now) == 0
+    assert ArenaMarket.objects.filter(history_at__isnull=False).count() == 1  # the others come before it is tried again
+    stage.sandbox.clear_faults()
+    later = now + timedelta(minutes=6)
+    assert read_history(gateways=stage.gateways, now=later) == MOST_AT_ONCE * 2 * COUNT
+    calls = len(stage.sandbox.calls(system=stage_system()))
+    assert read_history(gateways=stage.gateways, now=later) == 0
+    assert len(stage.sandbox.calls(system=stage_system())) == calls
+
+    market = ArenaMarket.objects.get(symbol="BTC/USDT")
+    for span in BarSpan:
+        bars = list(PriceBar.objects.filter(market=market, span=span).order_by("start_at"))
+        assert len(bars) in (COUNT, COUNT + 1)  # one may have begun meanwhile
+        assert {later.start_at - earlier.start_at for earlier, later in pairwise(bars)} == {LENGTHS[span]}
+        assert all(one.low <= min(one.open, one.close) <= max(one.open, one.close) <= one.high for one in bars)
+        own = next(one for one in bars if one.start_at == ours[market.pk, span].start_at)
+        assert (own.close, own.prices) == (ours[market.pk, span].close, 1)
+
+    # A hole of twenty minutes an hour ago is filled; nothing else is asked for.
+    hole = start_of(later, BarSpan.FIVE_MINUTES) - timedelta(minutes=75)
+    PriceBar.objects.filter(
+        market=market, span="5m", start_at__gte=hole, start_at__lte=later - timedelta(minutes=45)
+    ).delete()
+    assert read_history(gateways=stage.gateways, now=later) == 0  # read a moment ago
+    ArenaMarket.objects.update(history_at=later - timedelta(minutes=61))
+    assert read_history(gateways=stage.gateways, now=later) == 2 * COUNT
+    assert PriceBar.objects.filter(market=market, span="5m", start_at__gte=hole).count() >= 14
 
 
 def test_a_failure_is_recorded_and_old_prices_are_worth_nothing(stage: Stage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import ccxt
@@ -50,6 +51,11 @@ def test_answers_the_other_reading_calls(sandbox: Sandbox, name: str) -> None:
     assert abs(client.fetch_time() - client.milliseconds()) < 5000
     assert float(client.fetch_ticker(symbol(name))["last"]) > 0
     assert symbol(name) in client.fetch_tickers()
+    if name.startswith("binance"):
+        bars = client.fetch_ohlcv(symbol(name), "5m", limit=50)
+        assert [later[0] - earlier[0] for earlier, later in itertools.pairwise(bars)] == [300_000] * 49
+        assert [earlier[4] for earlier in bars[:-1]] == [later[1] for later in bars[1:]]
+        assert all(bar[3] <= min(bar[1], bar[4]) <= max(bar[1], bar[4]) <= bar[2] for bar in bars)
     book = client.fetch_order_book(symbol(name))
     assert book["bids"][0][0] < book["asks"][0][0]
     assert float(client.fetch_balance()["USDT"]["total"]) == 1_000_000

@@ -30,12 +30,14 @@ _OF_TURNS = _COST + (  # noqa: S608
 
 def measure(run: ShadowRun, *, now: datetime) -> None:
     """Simulate what was answered until now and write it beside each turn, and the result on the run. Within the caller's
-    transaction, which holds the run's row."""
+    transaction, which holds the run's row. Of a bot that was reset meanwhile it stays as it is."""
     participant = Participant.objects.filter(bot_id=run.bot_id).first()
+    if participant is None:
+        return
     rows = list(ShadowTurn.objects.filter(run=run, finished_at__isnull=False).order_by("turn__number"))
     if run.kind == ShadowKind.RULES:
         rows = []
-    record = _record(run, participant, rows) if participant is not None else None
+    record = _record(run, participant, rows)
     if record is None:
         run.result = result_json(run, None, None, rows)
     else:

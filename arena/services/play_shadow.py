@@ -56,7 +56,7 @@ _TURN_WAITS = """
                AND t.created_at < %(now)s - interval '2 seconds' AND t.created_at > %(now)s - interval '1 hour')
 """
 _DUE = f"""
-    r.status IN ('wanted', 'running') AND (r.next_at IS NULL OR r.next_at <= %(now)s)
+    r.status IN ('wanted', 'running') AND (r.next_at IS NULL OR r.next_at <= %(now)s OR r.next_at > %(far)s)
     AND (r.lease_until IS NULL OR r.lease_until < %(now)s OR r.lease_until > %(far)s) AND NOT {_HELD_BACK}
 """
 _IS_DUE = f"SELECT EXISTS (SELECT FROM arena_shadow_runs r WHERE {_DUE}) AND NOT {_TURN_WAITS}"  # noqa: S608 - constants
@@ -165,7 +165,8 @@ def _open(lease: _Lease, *, now: datetime) -> _Question | None:
                 if question is not None:
                     return question
             if (fetch_one(_MORE_TO_COME, params) or (False,))[0]:
-                measure(run, now=now)
+                if ShadowTurn.objects.filter(run=run, finished_at__isnull=False).count() != run.result.get("turns", 0):
+                    measure(run, now=now)
                 _rest(run, until=now + LOOK_AGAIN)
             else:
                 _end(run, ShadowStatus.DONE, "", now=now)

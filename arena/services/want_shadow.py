@@ -76,7 +76,8 @@ def estimate_shadow(*, scope: Scope, bot_id: UUID, wanted: Wanted) -> Estimate:
     check_may_change(scope)
     with in_the_name_of(scope).transaction():
         participant = lock_participant(scope, bot_id)
-        return _estimate(participant, wanted, _checked(participant, wanted).get("provider"))
+        fields = _checked(participant, wanted)
+        return _estimate(participant, wanted, fields.get("provider"), fields.get("model", ""))
 
 
 def request_shadow(*, scope: Scope, bot_id: UUID, wanted: Wanted, now: datetime) -> UUID:
@@ -188,13 +189,13 @@ def _other_rules(wanted: Wanted) -> dict[str, Any]:
     return {"rules": rules}
 
 
-def _estimate(participant: Participant, wanted: Wanted, provider: LlmProvider | None) -> Estimate:
+def _estimate(participant: Participant, wanted: Wanted, provider: LlmProvider | None, model: str) -> Estimate:
     params = {"bot": participant.bot_id, "first": wanted.first_turn, "last": wanted.last_turn}
     ahead = max(0, wanted.last_turn - max(participant.turns, wanted.first_turn - 1))
     if provider is None:
         return Estimate(int((fetch_one(_DONE, params) or (0,))[0]), 0, Decimal(0), Decimal(0))
     count, read, said, counted = fetch_one(_ASKABLE, params) or (0, None, None, 0)
-    price = budget.price_of(provider.prices, wanted.model.strip() or provider.model)
+    price = budget.price_of(provider.prices, model or provider.model)
     if price is None or not counted:
         return Estimate(count, ahead, None, None)
     turns = count + ahead

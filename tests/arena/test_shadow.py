@@ -30,6 +30,7 @@ from arena.rules.statuses import ShadowKind
 from arena.selectors.prompt_versions import prompt_figures
 from arena.services.participants import save_prompt
 from arena.services.play_shadow import is_shadow_due, play_shadow
+from arena.services.reset_participant import reset_participant
 from arena.services.want_shadow import (
     Wanted,
     continue_shadow,
@@ -258,13 +259,30 @@ def test_a_run_from_now_on_follows_turns_as_they_end(stage: Stage, bot_id: UUID)
     say(stage, CLOSE)
     run_all()
     assert (ShadowRun.objects.get().status, ShadowTurn.objects.count()) == ("running", 1)
-    assert ShadowRun.objects.get().result["agreement_ratio"] == 1  # what came until now is measured while it waits
+    run = ShadowRun.objects.get()
+    assert run.result["agreement_ratio"] == 1  # what came until now is measured while it waits
+    assert run.next_at > stage.now  # and it is looked at again, not again and again
     say(stage, HOLD, HOLD)
     play(stage, bot_id)
     run_all()
     assert (ShadowRun.objects.get().status, ShadowTurn.objects.count()) == ("done", 2)
     with pytest.raises(Conflict):
         stop_shadow(scope=OPERATOR, run_id=run_id, now=stage.now)
+
+
+def test_a_reset_ends_a_run_and_keeps_what_came_of_it_with_the_archive(stage: Stage, bot_id: UUID) -> None:
+    run_id = want(stage, bot_id, last_turn=9)
+    say(stage, LONG, HOLD, CLOSE)
+    run_all()
+    archive = reset_participant(scope=OPERATOR, bot_id=bot_id, now=stage.now)
+    run_all()
+    run = ShadowRun.objects.get(pk=run_id)
+    assert (run.status, run.bot_id, run.message) == ("stopped", archive, "The bot was reset.")
+    assert (run.result["agreement_ratio"], ShadowTurn.objects.filter(bot_id=archive).count()) == (1, 3)
+    with pytest.raises(Conflict):
+        continue_shadow(scope=OPERATOR, run_id=run_id)
+    with pytest.raises(InvalidInput):
+        want(stage, bot_id, kind=ShadowKind.RULES)  # the new life has no turns yet
 
 
 def test_what_is_wrong_is_refused_before_anything_is_stored(stage: Stage, bot_id: UUID) -> None:

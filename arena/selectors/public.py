@@ -60,13 +60,11 @@ class Line:
     kind: str  # of provider; empty: it has none
     state: str  # plays, paused, halted, stopped
     currency: str | None
-    positions: int
     equity: Decimal | None
     start_value: Decimal | None
     profit: Decimal | None
     return_pct: Decimal | None
     total_trades: int | None
-    closed_trades: int | None
     win_rate: Decimal | None
     max_drawdown: Decimal | None
     sharpe_ratio: Decimal | None
@@ -101,7 +99,6 @@ class BotFigures:
     kind: str
     state: str
     currency: str | None
-    positions: int
     balance: Decimal | None
     equity: Decimal | None
     unrealized: Decimal | None
@@ -121,11 +118,8 @@ class BotFigures:
     began_at: datetime
     prompt: int | None
     trades: int
-    closed_trades: int | None
-    wins: int | None
     fees: Decimal | None
     exchange: str
-    prices_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

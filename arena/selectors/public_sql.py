@@ -29,7 +29,7 @@ _WORTH = """
     LEFT JOIN bot_accounts a ON a.bot_id = b.id
     LEFT JOIN bot_stats t ON t.bot_id = b.id
     CROSS JOIN LATERAL (
-        SELECT count(*) AS positions, coalesce(sum(x.size), 0) AS size,
+        SELECT coalesce(sum(x.size), 0) AS size,
                CASE WHEN bool_or(x.unrealized_pnl IS NULL) THEN NULL ELSE coalesce(sum(x.unrealized_pnl), 0) END AS gain
           FROM positions x WHERE x.bot_id = b.id AND x.status = 'open') h
 """
@@ -42,9 +42,9 @@ _BEGIN = """
 # Those with a rank first, then the others, each by its return at the newest prices.
 BOARD = f"""
     WITH lines AS (
-        SELECT b.*, {_STATE} AS state, a.currency, h.positions, a.balance + h.size + h.gain AS equity, {_BEGIN} AS start_value,
+        SELECT b.*, {_STATE} AS state, a.currency, a.balance + h.size + h.gain AS equity, {_BEGIN} AS start_value,
                CASE WHEN %(period)s = 'all_time' THEN coalesce(t.trades, 0) ELSE e.total_trades END AS total_trades,
-               e.closed_trades, e.win_rate, e.max_drawdown, e.sharpe_ratio, a.opened_at,
+               e.win_rate, e.max_drawdown, e.sharpe_ratio, a.opened_at,
                coalesce(e.is_ranked, false) AS is_ranked
           FROM ({PUBLIC}) b {_WORTH}
           LEFT JOIN leaderboard_entries e ON e.bot_id = b.id AND e.period = %(period)s
@@ -54,8 +54,8 @@ BOARD = f"""
     ), ranked AS (
         SELECT g.*, g.is_ranked AND g.return_pct IS NOT NULL AS has_rank FROM gains g
     )
-    SELECT r.id, r.name, coalesce(nullif(r.model, ''), l.model, ''), coalesce(l.kind, ''), r.state, r.currency, r.positions,
-           r.equity, r.start_value, r.profit, r.return_pct, r.total_trades, r.closed_trades, r.win_rate, r.max_drawdown,
+    SELECT r.id, r.name, coalesce(nullif(r.model, ''), l.model, ''), coalesce(l.kind, ''), r.state, r.currency,
+           r.equity, r.start_value, r.profit, r.return_pct, r.total_trades, r.win_rate, r.max_drawdown,
            r.sharpe_ratio, r.opened_at, count(*) OVER () AS total,
            CASE WHEN r.has_rank THEN rank() OVER (ORDER BY r.has_rank DESC, r.return_pct DESC NULLS LAST) END AS rank
       FROM ranked r LEFT JOIN llm_providers l ON l.id = r.provider_id
@@ -98,12 +98,10 @@ NEWS = f"""
 
 BOT = f"""
     SELECT b.id, b.name, coalesce(nullif(b.model, ''), l.model, ''), coalesce(l.kind, ''), {_STATE} AS state, a.currency,
-           h.positions, a.balance, a.balance + h.size + h.gain AS equity, h.gain, a.allocated_capital, a.opened_at,
+           a.balance, a.balance + h.size + h.gain AS equity, h.gain, a.allocated_capital, a.opened_at,
            ARRAY(SELECT jsonb_array_elements_text(b.symbols)), coalesce(b.turn_interval_s, s.turn_interval_s), b.min_size,
-           b.max_leverage, b.max_open_positions,
-           b.max_exposure_ratio, b.max_drawdown_ratio, b.cooldown_minutes, b.is_advanced, b.next_turn_at, b.turns, b.began_at,
-           q.number, coalesce(t.trades, 0), t.closed_trades, t.wins, t.fees, s.exchange,
-           (SELECT c.prices_at FROM arena_state c)
+           b.max_leverage, b.max_open_positions, b.max_exposure_ratio, b.max_drawdown_ratio, b.cooldown_minutes,
+           b.is_advanced, b.next_turn_at, b.turns, b.began_at, q.number, coalesce(t.trades, 0), t.fees, s.exchange
       FROM ({_ONE}) b
      CROSS JOIN arena_settings s
       LEFT JOIN llm_providers l ON l.id = b.provider_id

@@ -274,6 +274,35 @@ def test_a_bots_page_shows_what_it_holds_traded_and_decided_and_a_poll_brings_wh
     assert watcher.get(f"/arena/{bot_id}/candles?symbol=NO/USDT").status == 404
 
 
+def test_what_models_and_clients_write_is_text_and_a_record_may_hold_anything(watcher: Caller) -> None:
+    evil = "</p><script src=//evil.example></script><img src=x onerror=alert(1)>"
+    bot_id = participant(name=f"Bot {evil}")
+    market("BTC/USDT", "50000")
+    decide(bot_id, reasoning=evil)
+    client_id, now = Bot.objects.get(pk=bot_id).client_id, timezone.now()
+    odd: list[tuple[Any, Any]] = [
+        ({"action": {"a": 1}, "size": "NaN", "leverage": [1], "symbol": None}, {"text": evil}),
+        ([evil, 7, None, {"action": evil, "size": "1e999999", "reasoning": {"x": evil}}], ["", None, 3]),
+        ("HOLD", 7),
+    ]
+    for said, notes in odd:
+        BotDecision.objects.create(
+            client_id=client_id, bot_id=bot_id, decided_at=now, prompt_sent="", decisions_json=said, notes_json=notes,
+            execution_success=False,
+        )  # fmt: skip
+    assert (
+        watcher.get("/arena/curves").headers["Content-Type"] == "application/json"
+    )  # whose names the page adds as text
+    for path in [*BOARD, *pages_of(bot_id)]:
+        answer = watcher.get(path)
+        assert answer.status == 200, path
+        if path.startswith("/arena/curves"):
+            continue
+        shown = str(answer.body)
+        assert "<script src=//evil" not in shown and "<img src=x" not in shown, path
+    assert "&lt;img src=x onerror=alert(1)&gt;" in watcher.get(f"/arena/{bot_id}/").body
+
+
 def test_older_decisions_come_by_cursor_each_once(watcher: Caller) -> None:
     bot_id = participant()
     made = [str(decide(bot_id, age_s=300 - number, number=number)) for number in range(1, 46)]

@@ -12,9 +12,9 @@ from uuid import UUID
 from arena.models import ArenaMarket, ArenaSettings, ArenaState
 from arena.rules.execution import Guards, due_exit, exit_side, fee, fill_price, funding, funding_moments
 from arena.services.events import tell, trade_event
-from arena.services.refresh_prices import SCOPE, fresh_prices
+from arena.services.refresh_prices import MOST_AHEAD, SCOPE, fresh_prices
 from arena.services.settings_row import arena_settings
-from ground.sql import fetch_all
+from ground.sql import fetch_all, run
 from ledger.rules.words import Cause
 from ledger.services.record_paper import (
     HeldOnPaper,
@@ -40,6 +40,12 @@ _DUE = """
            ELSE m.price >= p.stop_loss OR m.price >= p.liquidation_price OR m.price <= p.take_profit END
      ORDER BY p.bot_id
 """
+_ENFORCED = """
+    UPDATE arena_state s SET enforced_at = m.newest
+      FROM (SELECT max(observed_at) AS newest FROM arena_markets WHERE exchange = %(exchange)s AND price IS NOT NULL
+               AND observed_at BETWEEN %(since)s AND %(until)s) m
+     WHERE s.id = 1 AND m.newest IS NOT NULL
+"""
 _HOLDERS = "SELECT DISTINCT bot_id FROM positions WHERE mode = 'paper' AND status = 'open' ORDER BY bot_id"
 
 
@@ -63,7 +69,7 @@ def guard_positions(*, now: datetime) -> Guarded:
     closed = sum(_close(due[start : start + MOST_AT_ONCE], now=now) for start in range(0, len(due), MOST_AT_ONCE))
     funded = _book_funding(chosen, now=now)
     with SCOPE.transaction():
-        ArenaState.objects.filter(pk=1).update(enforced_at=now)
+        run(_ENFORCED, {"exchange": chosen.exchange, "since": since, "until": now + MOST_AHEAD})
     return Guarded(closed, funded)
 
 

@@ -101,9 +101,12 @@ def test_a_failure_is_recorded_and_old_prices_are_worth_nothing(stage: Stage) ->
         assert ArenaState.objects.get().prices_error != ""
         stage.sandbox.clear_faults()
     assert guard_positions(now=stage.now).closed == 0  # nothing fills at a price that nobody saw
+    held_at = ArenaState.objects.get().enforced_at
+    assert held_at == ArenaMarket.objects.latest("observed_at").observed_at
     ArenaMarket.objects.update(price=D("0.5"), observed_at=stage.now - timedelta(seconds=61))
     assert fresh_prices(SYMBOLS, now=stage.now) == {}
     assert guard_positions(now=stage.now).closed == 0  # nor at one that is too old
+    assert ArenaState.objects.get().enforced_at == held_at, "nothing was held against these"
 
 
 @pytest.mark.parametrize(

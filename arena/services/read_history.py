@@ -23,11 +23,12 @@ MOST_AT_ONCE = 3  # markets; the others wait for the next look, so that prices n
 AGAIN = timedelta(hours=1)
 SOON = timedelta(minutes=5)  # after an exchange could not be reached; other markets come first
 
-# A market is claimed by moving its moment on. An hour ago there was a hole where nobody read prices for twenty minutes.
+# A market that is followed now is claimed by moving its moment on. Where nobody read prices for twenty minutes an hour ago,
+# there is a hole.
 _CLAIM = """
     UPDATE arena_markets SET history_at = %(now)s WHERE id = (
         SELECT m.id FROM arena_markets m
-         WHERE m.exchange = %(exchange)s AND m.is_traded AND m.price IS NOT NULL
+         WHERE m.exchange = %(exchange)s AND m.is_traded AND m.fetched_at > %(now)s - interval '10 minutes'
            AND (m.history_at IS NULL OR (m.history_at < %(now)s - %(again)s AND NOT EXISTS (
                 SELECT FROM arena_price_bars b WHERE b.market_id = m.id AND b.span = '5m'
                    AND b.start_at BETWEEN %(now)s - interval '70 minutes' AND %(now)s - interval '50 minutes')))
@@ -41,7 +42,8 @@ _STORE = """
       FROM jsonb_to_recordset(%(rows)s::jsonb) AS x(span text, start_at timestamptz, open numeric, high numeric, low numeric,
            close numeric) ORDER BY x.span, x.start_at
     ON CONFLICT (market_id, span, start_at) DO UPDATE SET open = excluded.open, high = greatest(b.high, excluded.high),
-           low = least(b.low, excluded.low)
+           low = least(b.low, excluded.low),
+           close = CASE WHEN excluded.start_at + %(length)s <= %(now)s THEN excluded.close ELSE b.close END
 """
 
 
@@ -93,5 +95,6 @@ def _store(market_id: int, span: BarSpan, candles: Sequence[Candle], *, now: dat
         for one in candles
         if one.start_at <= now and not one.start_at.timestamp() % length.total_seconds()
     ]
+    values = {"market": market_id, "rows": as_json(rows), "length": length, "now": now}
     with SCOPE.transaction(reason="bars from the exchange's history"):
-        return run(_STORE, {"market": market_id, "rows": as_json(rows)}) if rows else 0
+        return run(_STORE, values) if rows else 0

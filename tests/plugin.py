@@ -13,9 +13,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from bridge_project.up import environment
+from bridge_project.up.postgres import ADMINISTRATOR, DATABASE, OWNER
 from bridge_project.up.processes import PidFile
 from bridge_project.up.servers import EmbeddedServers
 from bridge_project.up.urls import socket_redis_url
@@ -45,6 +47,9 @@ class OwnServers:
             del os.environ[name]
         variables, self.servers = environment.prepare(self.folder / "home", os.environ, forgetful=True)
         self.servers.start()
+        assert self.servers.database
+        with psycopg.connect(host=str(self.servers.database.sockets), user=ADMINISTRATOR, dbname=DATABASE) as database:
+            database.execute(f"GRANT SET ON PARAMETER session_replication_role TO {OWNER}")  # to empty tables by
         os.environ.update(variables)
 
     def end(self) -> None:
@@ -62,6 +67,12 @@ def sweep() -> None:
                 if (folder / "home").exists():
                     EmbeddedServers(folder / "home").stop()
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What starts whole products comes first: with xdist one process goes through these, which mostly wait for others,
+    while the rest is played by its neighbours, who then take over what it has left."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -120,8 +120,7 @@ def test_a_public_gateway_reads_tickers_and_refuses_what_needs_a_key(binance: Fa
         client.fetch_own_trades("BTCUSDT")
 
 
-@pytest.mark.django_db(transaction=True)
-def test_no_call_is_made_while_a_transaction_is_open(binance: FakeExchange) -> None:
+def test_no_call_is_made_while_a_transaction_is_open(database: None, binance: FakeExchange) -> None:
     client = gateway("binance", "spot", [spot("BTCUSDT", "BTC", "USDT")], binance.url)
     with transaction.atomic(), pytest.raises(RuntimeError, match="transaction"):
         client.fetch_own_trades("BTCUSDT")

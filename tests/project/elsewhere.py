@@ -15,7 +15,7 @@ from bridge_project.use_cases.backup import snapshot
 from bridge_project.use_cases.copying import copied_rows, select
 from bridge_project.use_cases.tables import tables_to_keep
 from ground.scope import close_primed
-from tests.databases import drop_database
+from tests.databases import TEMPLATE, drop_database
 from tests.fixtures import _empty
 
 Content = dict[str, list[bytes]]
@@ -41,10 +41,10 @@ class Elsewhere:
 def second_installation(folder: Path) -> Iterator[Elsewhere]:
     """Migrated, and started once with ``prepare_start``."""
     made = Elsewhere(f"{connection.settings_dict['NAME']}_elsewhere")
-    _create(made.name, copy_of=str(connection.settings_dict["NAME"]))
+    _create(made.name)
     try:
         with made():
-            _empty()
+            _empty(anew=True)  # rows lie in the order in which they are written
             call_command("prepare_start", credentials_file=str(folder / "elsewhere.json"))
         yield made
     finally:
@@ -79,11 +79,10 @@ def _point_to(name: str) -> None:
     ContentType.objects.clear_cache()
 
 
-def _create(name: str, *, copy_of: str) -> None:
+def _create(name: str) -> None:
     _drop(name)
-    connections.close_all()
     with connection._nodb_cursor() as cursor:
-        cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{copy_of}"')
+        cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}"')
 
 
 def _drop(name: str) -> None:

@@ -30,14 +30,16 @@ from alerts.models import AlertChannel
 from alerts.rules.words import ChannelKind
 from alerts.services.channels import create_channel
 from bots.models import Bot, BotDeployment, BotRuntime, BotStats
+from bots.services.ship_templates import ship_templates
 from bridge_project.use_cases.backup import make_backup
 from bridge_project.use_cases.backup_file import Member
 from bridge_project.use_cases.tables import LEFT_OUT, loading_order, tables_present, tables_to_keep
 from clients.models import ApiKey, AuditEntry, Client, Connector, Installation
 from clients.services.manage_clients import create_client
+from ground.scope import system_scope
 from health.models import BotHealthLog, HealthSettings
 from ledger.models import BotAccount, KeptDocument
-from tests.fixtures import OPERATOR, Cast, make_bot
+from tests.fixtures import OPERATOR, Cast, _empty, make_bot
 from tests.ledger import arena_blobs
 from tests.ledger.rows import a_trade, put_account, put_decision, put_position, put_snapshot, put_trades
 from tests.project.elsewhere import Elsewhere, content, content_of_client, second_installation
@@ -47,6 +49,8 @@ STRANGE = "tab\t, line\nfeed, \\N, \\., carriage\r, quote\" and 'apostrophe', ü
 
 @pytest.fixture
 def elsewhere(database: None, tmp_path: Path) -> Iterator[Elsewhere]:
+    _empty(anew=True)  # a backup's rows stand in the order in which they lie there
+    ship_templates(scope=system_scope("tests"))
     with second_installation(tmp_path) as made:
         yield made
 

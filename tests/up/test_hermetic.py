@@ -2,13 +2,11 @@ from __future__ import annotations
 
 import os
 
-import pytest
 import redis
 from django.db import connection
 
 
-@pytest.mark.django_db
-def test_this_run_has_servers_of_its_own(broker: redis.Redis) -> None:
+def test_this_run_has_servers_of_its_own(database: None, broker: redis.Redis) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_user, current_setting('fsync')")
         user, fsync = cursor.fetchone()

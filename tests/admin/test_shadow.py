@@ -126,6 +126,16 @@ def test_a_replay_is_stopped_and_goes_on_by_post_alone(desk: HttpClient, stage: 
     desk.post(_page(run, "go_on"), YES)
     assert ShadowRun.objects.get().status == "wanted"
     assert desk.post(_page(run), {"status": "done"}).status_code == 403
+    told = AuditEntry.objects.filter(table_name="arena_shadow_runs").order_by("id")
+    assert [(one.actor, one.action, one.reason) for one in told] == [
+        ("operator:alice", "INSERT", "replay in shadow"), ("operator:alice", "UPDATE", "replay stopped"),
+        ("operator:alice", "UPDATE", "replay goes on"),
+    ]  # fmt: skip
+    for _ in range(3):  # it waits for turns to come, and each look is no news
+        ShadowRun.objects.update(next_at=None)
+        play_shadow(ask=ask, clock=timezone.now)
+    assert ShadowRun.objects.get().status == "running"
+    assert told.filter(actor="system:arena").count() == 1
 
 
 def test_prompts_are_compared_on_a_page(desk: HttpClient, stage: Stage, bot_id: UUID) -> None:

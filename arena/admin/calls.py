@@ -94,7 +94,11 @@ class LlmCallAdmin(ArenaFacts):
             LlmText.objects.filter(client=row.client_id, sha256__in=hashes).values_list("sha256", "text")
         ) if row.client_id else {}  # fmt: skip
         shown = ((_role(one), _part(one, _text(one, found))) for one in parts)
-        return format_html_join("", '<div class="bridge-step"><p><strong>{}</strong></p>{}</div>', shown) if parts else NOTHING
+        return (
+            format_html_join("", '<div class="bridge-step"><p><strong>{}</strong></p>{}</div>', shown)
+            if parts
+            else NOTHING
+        )
 
     @display(description="reply")
     def raw(self, row: LlmCall) -> SafeString | str:

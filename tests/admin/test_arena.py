@@ -121,7 +121,13 @@ def test_the_page_of_a_turn_shows_what_was_looked_up_in_each_step(desk: HttpClie
                  "&lt;b&gt;pizza", "There is no tool", "<th>began</th>", "You may call tools in 3 more answers"):  # fmt: skip
         assert told in page, told
     page = _body(desk, _page(LlmCall, LlmCall.objects.get(step=2).pk))
-    for told in ("tools that were offered", "get_candles, indicator", "own_record {", "closed positions", "tool own_record"):
+    for told in (
+        "tools that were offered",
+        "get_candles, indicator",
+        "own_record {",
+        "closed positions",
+        "tool own_record",
+    ):
         assert told in page, told
     assert "part_kind" not in page
 

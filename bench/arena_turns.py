@@ -90,7 +90,7 @@ class Turns:
         after = self.look()
         spent = after.clock - before.clock
         row = self.database.execute(_TURNS, [before.at, after.at]).fetchone()
-        ended, done, failed, skipped, waits, took_s = row or (0, 0, 0, 0, (), 0)
+        ended, done, failed, skipped, waits, took_s = row or (0, 0, 0, 0, (0.0, 0.0), 0.0)
         if not ended:
             raise SystemExit(f"No turn ended.\n{self.ground.last_words()}")
         own = cpu.between(before.turns, after.turns) / 1e6 / ended

@@ -26,6 +26,7 @@ STOP_ORDER = (("seed",), ("web", "stream"), ("beat",), ("worker", "now", "arena"
 TERM, QUIT = signal.SIGTERM, signal.SIGQUIT
 STOPPED_BY_SIGNAL = 0
 WEB_FIRST_S = 6.0
+TRIES = 3  # to prepare the database, where it or the broker ends meanwhile
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,7 +104,7 @@ def _up(options: argparse.Namespace, *, home: Path, output: Output) -> int:
     supervisor.listen_to_signals()
     try:
         _start_servers(servers, output=output)
-        code = supervisor.run_to_end(_manage("start", "prepare_start", "--url", url))
+        code = _prepare(supervisor, servers, url=url, output=output)
         if code or supervisor.asked_to_stop:
             return STOPPED_BY_SIGNAL if supervisor.asked_to_stop else code
         seed = seed_command(sys.executable, home=home, url=url) if options.demo else []
@@ -134,6 +135,17 @@ def _start_servers(servers: EmbeddedServers, *, output: Output) -> None:
         began = time.monotonic()
         servers.start()
         output.say("up", f"embedded {' and '.join(reversed(names))} up in {time.monotonic() - began:.1f} s")
+
+
+def _prepare(supervisor: Supervisor, servers: EmbeddedServers, *, url: str, output: Output) -> int:
+    """Everything that must be in the database; the exit code. Where a server was killed meanwhile, it is started again
+    and all is tried again: it is safe to do twice."""
+    for _ in range(TRIES):
+        code = supervisor.run_to_end(_manage("start", "prepare_start", "--url", url))
+        if not code or supervisor.asked_to_stop or not (gone := servers.restart_missing()):
+            return code
+        output.say("up", f"the {' and the '.join(gone)} had ended before the start was over; trying again")
+    return code
 
 
 def _programs(options: argparse.Namespace, *, home: Path, port: int, demo_port: int, stream_port: int) -> list[Program]:

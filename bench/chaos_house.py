@@ -20,7 +20,7 @@ import psutil
 import requests
 
 from bench import cpu
-from bench.stage import FOREIGN, free_port, python
+from bench.stage import FOREIGN, free_port, furnish, python
 from bridge_project.up import environment, processes, programs
 from bridge_project.up.postgres import ADMINISTRATOR, DATABASE
 from bridge_project.up.processes import PidFile
@@ -39,6 +39,7 @@ class House:
         self.port, self.sandbox_port = free_port(), free_port()
         self.url, self.sandbox_url = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{self.sandbox_port}"
         given = {name: value for name, value in os.environ.items() if name not in FOREIGN and not name.startswith("PG")}
+        furnish(self.home)
         _, self.servers = environment.prepare(self.home, given)
         self.environ = given | {
             "BRIDGE_HOME": str(self.home), "LOG_LEVEL": "INFO", "WORKER_CONCURRENCY": "2", "NOW_CONCURRENCY": "2",

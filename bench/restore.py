@@ -57,7 +57,7 @@ class Size:
     linger_s: int  # long enough for a second deployment of something to show itself
 
 
-FULL, QUICK = Size(1000, 60), Size(14, 5)
+FULL, QUICK = Size(1000, 60), Size(6, 4)
 
 
 def run(*, quick: bool, only: str = "", strategies: int = 0) -> dict[str, Any]:

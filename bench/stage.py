@@ -23,6 +23,7 @@ from bridge_project.up.postgres import ADMINISTRATOR, DATABASE
 FOREIGN = ("DATABASE_URL", "REDIS_URL", "BRIDGE_HOME", "STORAGE", "DEMO", "DEBUG", "LOG_LEVEL", "DATABASE_ROLE_PREFIX",
            "DJANGO_SECRET_KEY", "BRIDGE_ENCRYPTION_KEYS", "ALLOWED_HOSTS", "EXCHANGE_BASE_URLS")  # fmt: skip
 START_PATIENCE_S = 60
+PREPARED_HOME = "BENCH_PREPARED_HOME"  # in the environment: a home to start from a copy of, instead of an empty one
 
 
 @dataclass(slots=True)
@@ -44,6 +45,7 @@ class Stage:
         self.is_kept = folder is not None
         self.folder = folder or Path(tempfile.mkdtemp(prefix="bridge-bench-"))
         given = {name: value for name, value in os.environ.items() if name not in FOREIGN and not name.startswith("PG")}
+        furnish(self.folder / "home")
         variables, self.servers = environment.prepare(self.folder / "home", given, forgetful=forgetful)
         self.environ = {**given, **variables}
         self.log = self.folder / "servers.log"
@@ -118,6 +120,13 @@ class Stage:
     def backends(self) -> list[int]:
         assert self.servers.database is not None
         return cpu.backends(self.servers.database.pid() or 0)
+
+
+def furnish(home: Path) -> None:
+    """Copy what a first start makes, where somebody has made it before and says so."""
+    prepared = os.environ.get(PREPARED_HOME)
+    if prepared and not home.exists():
+        shutil.copytree(prepared, home, ignore=shutil.ignore_patterns("run", "log"))
 
 
 def python(*words: str) -> list[str]:

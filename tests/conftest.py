@@ -36,3 +36,4 @@ def broker() -> Iterator[redis.Redis]:
 
 
 from tests.fixtures import cast, database, django_db_setup  # noqa: E402, F401 - fixtures that need Django's settings
+from tests.homes import prepared_home  # noqa: E402, F401

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import psutil
+import pytest
 from celery import current_app
 from django.conf import settings
 from django.db import connection
@@ -59,6 +60,7 @@ class Taker:
         return 200, {}
 
 
+@pytest.mark.long
 def test_two_workers_and_kill_9_in_the_middle_lose_nothing_and_double_only_what_says_so(
     database: None, broker: object
 ) -> None:

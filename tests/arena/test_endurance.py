@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import pytest
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
@@ -88,6 +89,7 @@ class Workers:
         return self.starter.stdout.readline().strip()
 
 
+@pytest.mark.long
 def test_two_hundred_turns_with_workers_killed_throughout_are_each_played_once_and_whole(
     stage: Stage, broker: object, tmp_path: Path
 ) -> None:

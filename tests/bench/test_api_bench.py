@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bench import api, load
@@ -12,7 +14,8 @@ from bench.works import WORKS
 NEEDS = ("fastapi", "sqlalchemy", "psycopg2", "uvicorn", "gunicorn", "psycopg_pool")
 
 
-def test_product_and_references_give_the_same_answers() -> None:
+@pytest.mark.long
+def test_product_and_references_give_the_same_answers(prepared_home: Path) -> None:
     for module in NEEDS:
         pytest.importorskip(module, reason=f"{module} is not installed; bin/bench installs what the benchmarks need")
     size = api.Size(clients=40, bots=1_100, rounds=1, seconds=0, connections=1, compared=2)

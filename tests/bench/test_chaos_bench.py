@@ -9,6 +9,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from bench.chaos import Chaos
 from bench.chaos_audit import deployment_faults, strategy_faults
 from bench.chaos_books import deployed_wrongly, doubled, spans_of
@@ -19,7 +21,8 @@ from bench.chaos_wishes import Target, Wish
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-def test_what_should_run_runs_exactly_once_after_some_seconds_of_chaos() -> None:
+@pytest.mark.long
+def test_what_should_run_runs_exactly_once_after_some_seconds_of_chaos(prepared_home: Path) -> None:
     command = [sys.executable, "-m", "bench", "chaos", "--quick", "--minutes", "0.3", "--seed", "5"]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr[-6000:]

@@ -8,10 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-def test_ledger_benchmark_measures_pages_and_boards() -> None:
+@pytest.mark.long
+def test_ledger_benchmark_measures_pages_and_boards(prepared_home: Path) -> None:
     command = [sys.executable, "-m", "bench", "ledger", "--quick", "--only", "trades_newest"]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

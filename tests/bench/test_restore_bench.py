@@ -7,10 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-def test_every_strategy_comes_back_once_after_everything_was_killed() -> None:
+@pytest.mark.long
+def test_every_strategy_comes_back_once_after_everything_was_killed(prepared_home: Path) -> None:
     command = [sys.executable, "-m", "bench", "restore", "--quick"]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -37,15 +38,15 @@ class Desk(House):
         client = {"name": "Desk", "account_identifier": "desk", "wallets": [], "connectors": connectors}
         self.ask("POST", "/clients/create", client)
 
-    def start_strategy(self) -> dict[str, Any]:
+    def start_strategy(self, symbol: str = SYMBOL) -> dict[str, Any]:
         """As the old dashboard asks for it."""
-        return self.ask("POST", "/api/live-strategy/start", {"symbol": SYMBOL, "mode": "scalp"})
+        return self.ask("POST", "/api/live-strategy/start", {"symbol": symbol, "mode": "scalp"})
 
-    def stop_strategy(self) -> dict[str, Any]:
-        return self.ask("POST", "/api/live-strategy/stop", {"symbol": SYMBOL})
+    def stop_strategy(self, symbol: str = SYMBOL) -> dict[str, Any]:
+        return self.ask("POST", "/api/live-strategy/stop", {"symbol": symbol})
 
-    def status(self) -> dict[str, Any]:
-        return self.ask("GET", f"/api/live-strategy/status?symbol={SYMBOL}")
+    def status(self, symbol: str = SYMBOL) -> dict[str, Any]:
+        return self.ask("GET", f"/api/live-strategy/status?symbol={symbol}")
 
     def history(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.ask("GET", "/api/live-strategy/history")["history"]
@@ -73,8 +74,9 @@ class Desk(House):
         found = processes.wait_until(condition, timeout_s=PATIENCE_S, every_s=0.2)
         assert found, f"Waited in vain for: {what}\n{self.last_words()}"
 
-    def confirmed(self) -> bool:
-        return bool(self.status()["running"] and self.status()["bot_status"] == "running")
+    def confirmed(self, symbol: str = SYMBOL) -> bool:
+        status = self.status(symbol)
+        return bool(status["running"] and status["bot_status"] == "running")
 
 
 class Local(Desk):
@@ -111,7 +113,7 @@ class Platform(Desk):
         super().__init__()
         assert self.servers.database and self.servers.broker
         self.environ = {name: value for name, value in self.environ.items() if name != "BRIDGE_HOME"} | {
-            **environment.make_secrets(), "DATABASE_URL": self.servers.database.url,
+            **json.loads((self.home / "secrets.json").read_text()), "DATABASE_URL": self.servers.database.url,
             "REDIS_URL": self.servers.broker.url, "HOST": "127.0.0.1", "PORT": str(self.port), "PUBLIC_URL": self.url,
             "WEB_WORKERS": "1",
         }  # fmt: skip
@@ -137,8 +139,6 @@ class Platform(Desk):
         self.code = self.folder / f"release-{self.release}"
         shutil.copytree(CHECKOUT, self.code, ignore=shutil.ignore_patterns(".*", "*.pyc.*", "tests"))
         assert self.run_process("release").wait(PATIENCE_S) == 0, self.last_words()
-        if self.release == 1:  # its operator keeps what the first release says
-            shutil.copy(self.code / ".bridge" / "credentials.json", self.home)
         for name in self.lasting():
             self.children[name] = self.run_process(name)
         self.wait_for("the web process", self.answers)

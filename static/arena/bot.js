@@ -20,7 +20,7 @@
     layout: { background: { color: "transparent" }, textColor: arena.color("--quiet"), attributionLogo: true },
     grid: { vertLines: { color: arena.color("--line") }, horzLines: { color: arena.color("--line") } },
     rightPriceScale: { borderColor: arena.color("--line") },
-    timeScale: { borderColor: arena.color("--line"), timeVisible: true, secondsVisible: false }
+    timeScale: { borderColor: arena.color("--line"), timeVisible: true, secondsVisible: false, rightOffset: 4 }
   });
 
   const many = (count, one, more) => count + " " + (count === 1 ? one : more);

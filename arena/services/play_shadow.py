@@ -37,7 +37,7 @@ from arena.types_models import Heard, ModelAnswer, ModelRequest, ProviderAccess
 from ground.errors import RateLimited, Unavailable
 from ground.sql import fetch_one
 
-MOST_AT_ONCE = 2  # slices of all runs: of the arena's eight threads, the others are the turns'
+MOST_AT_ONCE = 2  # slices of all runs: the arena's other threads are the turns'
 MOST_ASKED = 10  # questions of a slice
 SLICE = timedelta(seconds=20)
 LASTS = timedelta(seconds=60)  # a lease, beyond the time that the model has

@@ -17,14 +17,20 @@ def refresh() -> int:
     """Read prices when they are due, then close what reached its stop, profit or liquidation; how many prices."""
     from arena.services.guard_positions import guard_positions
     from arena.services.refresh_prices import is_wanted, refresh_prices
-    from arena.services.report_health import judge_participants
 
     if not is_wanted():
         return 0
     read = refresh_prices(gateways=configured_gateways(), now=timezone.now())
     guard_positions(now=timezone.now())
-    judge_participants(now=timezone.now())
     return read or 0
+
+
+@shared_task(name="arena.judge")
+def judge() -> int:
+    """Say anew how every started bot fares; how many verdicts changed."""
+    from arena.services.report_health import judge_participants
+
+    return judge_participants(now=timezone.now())
 
 
 @shared_task(name="arena.claim_turns")

@@ -202,6 +202,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "recover-strategies": {"task": "strategies.recover", "schedule": 30.0, "options": {"expires": 25}},
     "settle-strategies": {"task": "strategies.settle_history", "schedule": 10.0, "options": {"expires": 20}},
     "refresh-arena": {"task": "arena.refresh", "schedule": 2.0, "options": {"expires": 10}},
+    "judge-arena": {"task": "arena.judge", "schedule": 10.0, "options": {"expires": 10}},
     "end-abandoned-calls": {"task": "arena.end_abandoned_calls", "schedule": 60.0, "options": {"expires": 50}},
     "claim-turns": {"task": "arena.claim_turns", "schedule": 2.0, "options": {"expires": 10}},
     "nudge-summaries": {"task": "arena.nudge_summaries", "schedule": 10.0, "options": {"expires": 20}},

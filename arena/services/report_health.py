@@ -43,7 +43,7 @@ _JUDGE = """
              'Its next turn.'),
             (9, t.status = 'failed', 'stale', 'Its newest turn failed: ' || t.message, 'A turn that goes well.'),
             (10, t.status = 'skipped', 'stale', 'Its newest turn was left out: ' || t.message, 'A turn that goes well.'),
-            (11, true, 'healthy', 'It takes its turns.', 'It is judged at each refresh of prices.')
+            (11, true, 'healthy', 'It takes its turns.', 'It is judged every ten seconds.')
             ) x (place, holds, status, message, changes_when) WHERE x.holds ORDER BY x.place LIMIT 1) v
          WHERE b.runtime_kind = 'arena' AND b.retired_at IS NULL AND b.desired_status = 'running'
     ), spoken AS (
